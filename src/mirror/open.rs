@@ -1,0 +1,172 @@
+//! Opening a tenant's file: who may read it, pragmas, refusal of files that are not ours. Knows no table but by migration.
+
+use std::fs;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
+
+use super::error::MirrorError;
+use super::migrate::{self, APPLICATION_ID, SCHEMA_VERSION};
+use super::objects::OidCache;
+use super::table::Table;
+
+/// How long a writer waits for another process's transaction before it gives up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Page cache of the writer in KiB. What a page of links touches must fit, or pages are written more than once.
+const CACHE_KIB: i64 = 32 * 1024;
+/// WAL pages (4 KiB each) after which a checkpoint is tried: 32 MiB.
+const AUTOCHECKPOINT_PAGES: i64 = 8192;
+/// The WAL file is cut to this size after a checkpoint.
+const JOURNAL_SIZE_LIMIT: i64 = 64 * 1024 * 1024;
+
+/// Who besides the owner may read the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Group id that gets read access (mode 0640); without it the file is 0600.
+    pub group: Option<u32>,
+}
+
+/// The writer's side of one tenant's file. One a process; cheap to share behind an `Arc`.
+#[derive(Debug)]
+pub struct Mirror {
+    path: PathBuf,
+    tables: &'static [&'static Table],
+    writer: Mutex<Writer>,
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub connection: Connection,
+    pub oids: OidCache,
+}
+
+impl Mirror {
+    /// Opens the file, makes it when it is missing, and brings it to this program's schema. `tables` are all that are mirrored.
+    ///
+    /// # Errors
+    /// A file that is not ours, or from a newer version, is refused untouched.
+    pub fn open(path: &Path, access: &Access, tables: &'static [&'static Table]) -> Result<Mirror, MirrorError> {
+        create_private(path, access).map_err(|source| MirrorError::Open { path: path.into(), source })?;
+        let from = look(path)?;
+        let sql = |source| MirrorError::Sql { path: path.into(), source };
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags).map_err(sql)?;
+        prepare_writer(&connection).map_err(sql)?;
+        migrate::migrate(&mut connection, from).map_err(|source| MirrorError::Migrate {
+            path: path.into(),
+            from,
+            to: SCHEMA_VERSION,
+            source,
+        })?;
+        Ok(Mirror {
+            path: path.into(),
+            tables,
+            writer: Mutex::new(Writer { connection, oids: OidCache::default() }),
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn tables(&self) -> &'static [&'static Table] {
+        self.tables
+    }
+
+    /// The writer, for one unit of work. Blocks while another resource of the tenant is written.
+    pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
+        // A panic elsewhere rolled its transaction back when it was dropped; the cache is emptied before it is used again.
+        self.writer.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+            let mut guard = poisoned.into_inner();
+            guard.oids.clear();
+            guard
+        })
+    }
+
+    pub(super) fn sql(&self, source: rusqlite::Error) -> MirrorError {
+        MirrorError::Sql { path: self.path.clone(), source }
+    }
+}
+
+/// Opens the file for reading only; never makes, migrates or changes it.
+///
+/// # Errors
+/// As [`Mirror::open`]; a missing file is [`MirrorError::Open`] with `NotFound`.
+pub fn open_reader(path: &Path) -> Result<Connection, MirrorError> {
+    if let Err(source) = fs::metadata(path) {
+        return Err(MirrorError::Open { path: path.into(), source });
+    }
+    let found = look(path)?;
+    if found != SCHEMA_VERSION {
+        let what = format!("schema version {found} is older than {SCHEMA_VERSION}; run `entra-mirror sync` once to bring it forward");
+        return Err(MirrorError::NotOurs { path: path.into(), what });
+    }
+    reader(path).map_err(|source| MirrorError::Sql { path: path.into(), source })
+}
+
+fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    Ok(connection)
+}
+
+/// Looks at a file without changing it: its schema version, 0 for an empty one.
+fn look(path: &Path) -> Result<i64, MirrorError> {
+    if fs::metadata(path).is_ok_and(|m| m.len() == 0) {
+        return Ok(0);
+    }
+    let not_ours = |what: String| MirrorError::NotOurs { path: path.into(), what };
+    let facts = reader(path).and_then(|c| {
+        let application: i64 = c.query_row("PRAGMA application_id", [], |r| r.get(0))?;
+        let version: i64 = c.query_row("PRAGMA user_version", [], |r| r.get(0))?;
+        let tables: i64 = c.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
+        Ok((application, version, tables))
+    });
+    match facts {
+        Ok((0, 0, 0)) => Ok(0),
+        Ok((APPLICATION_ID, version, _)) if version <= SCHEMA_VERSION => Ok(version),
+        Ok((APPLICATION_ID, found, _)) => Err(MirrorError::Newer { path: path.into(), found, known: SCHEMA_VERSION }),
+        Ok(_) => Err(not_ours("it is an SQLite database of another program".into())),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+            Err(not_ours("it is not an SQLite database".into()))
+        }
+        Err(source) => Err(MirrorError::Sql { path: path.into(), source }),
+    }
+}
+
+/// Makes the file with its mode before SQLite opens it: the WAL and shared-memory files copy the mode from it.
+fn create_private(path: &Path, access: &Access) -> std::io::Result<()> {
+    let mode = if access.group.is_some() { 0o640 } else { 0o600 };
+    match fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
+        Ok(file) => {
+            // The umask may have taken bits away.
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
+            if let Some(group) = access.group {
+                std::os::unix::fs::fchown(&file, None, Some(group))?;
+            }
+            Ok(())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A killed process loses nothing. A power cut may lose the last transactions, rows and cursor together, which are then fetched again.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", JOURNAL_SIZE_LIMIT)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! What state a tenant's file is in, read without a daemon and without changing anything.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension};
+use serde::Serialize;
+
+use super::checkpoint::{Checkpoint, Phase};
+use super::error::MirrorError;
+use super::open::open_reader;
+use super::page::Held;
+use super::table::Table;
+
+/// A tenant's file.
+#[derive(Clone, Debug, Serialize)]
+pub struct TenantStatus {
+    /// Whether the file exists; without it every resource is pending.
+    pub exists: bool,
+    /// Size of the file in bytes, without the WAL.
+    pub file_bytes: u64,
+    /// Size of the write-ahead log in bytes.
+    pub wal_bytes: u64,
+    pub resources: Vec<ResourceStatus>,
+}
+
+/// One resource of a tenant. Times are UTC text.
+#[derive(Clone, Debug, Serialize)]
+pub struct ResourceStatus {
+    pub resource: &'static str,
+    /// ok, pending, unavailable, held, failed.
+    pub state: String,
+    /// What is wrong.
+    pub reason: Option<String>,
+    /// What to do about it.
+    pub remedy: Option<String>,
+    /// The round in hand: incremental or full, with why; none when idle.
+    pub round_in_hand: Option<String>,
+    pub round_started_at: Option<String>,
+    /// Rows that stand in the table.
+    pub rows: u64,
+    /// Rows in the views of its links, by view.
+    pub links: Vec<(&'static str, u64)>,
+    pub last_success_at: Option<String>,
+    pub last_full_at: Option<String>,
+    pub last_attempt_at: Option<String>,
+    /// When the delta link in use was issued; Graph promises it for seven days.
+    pub delta_link_at: Option<String>,
+    /// Failed or refused attempts in a row.
+    pub failures: i64,
+    pub held: Option<Held>,
+}
+
+/// Reads the status of a tenant's file; a missing file is not an error.
+pub fn status(path: &Path, tables: &'static [&'static Table]) -> Result<TenantStatus, MirrorError> {
+    let connection = match open_reader(path) {
+        Ok(connection) => Some(connection),
+        Err(MirrorError::Open { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let resources = tables
+        .iter()
+        .map(|table| match &connection {
+            Some(connection) => resource(connection, table),
+            None => Ok(pending(table)),
+        })
+        .collect::<Result<_, _>>()
+        .map_err(|source| MirrorError::Sql { path: path.into(), source })?;
+    Ok(TenantStatus { exists: connection.is_some(), file_bytes: size(path), wal_bytes: size(Path::new(&wal)), resources })
+}
+
+fn pending(table: &'static Table) -> ResourceStatus {
+    describe(table, Checkpoint::default(), 0, Vec::new())
+}
+
+fn resource(connection: &Connection, table: &'static Table) -> rusqlite::Result<ResourceStatus> {
+    let checkpoint = Checkpoint::load(connection, table.name)?.unwrap_or_default();
+    let rows = count(connection, table.name)?;
+    let links = table
+        .links
+        .iter()
+        .map(|link| Ok((link.view, count(connection, link.name)?)))
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(describe(table, checkpoint, rows, links))
+}
+
+fn count(connection: &Connection, table: &str) -> rusqlite::Result<u64> {
+    let rows: Option<i64> = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).optional()?;
+    Ok(rows.unwrap_or(0).unsigned_abs())
+}
+
+fn describe(table: &'static Table, checkpoint: Checkpoint, rows: u64, links: Vec<(&'static str, u64)>) -> ResourceStatus {
+    let round = match (checkpoint.phase, checkpoint.phase_reason) {
+        (Phase::Idle, _) => None,
+        (phase, None) => Some(phase.as_str().to_owned()),
+        (phase, Some(reason)) => Some(format!("{} ({reason})", phase.as_str())),
+    };
+    ResourceStatus {
+        resource: table.name,
+        state: checkpoint.state.as_str().to_owned(),
+        reason: checkpoint.reason,
+        remedy: checkpoint.remedy,
+        round_in_hand: round,
+        round_started_at: checkpoint.phase_started_at,
+        rows,
+        links,
+        last_success_at: checkpoint.last_success_at,
+        last_full_at: checkpoint.last_full_at,
+        last_attempt_at: checkpoint.last_attempt_at,
+        delta_link_at: checkpoint.delta_link_at,
+        failures: checkpoint.failures,
+        held: checkpoint.held.and_then(|text| serde_json::from_str(&text).ok()),
+    }
+}
