@@ -1,1 +1,18 @@
-//! (under construction)
+//! Microsoft Graph: credentials, tokens, fetch queue, pages, errors. Knows no SQLite, no configuration file and no resource.
+
+mod aadsts;
+mod body;
+mod call;
+mod client;
+mod error;
+mod link;
+mod page;
+mod queue;
+mod retry;
+mod token;
+
+pub use call::{Call, CallStats, Priority, Workload};
+pub use client::{Client, Endpoint, SecretSource, Settings, TenantClient};
+pub use error::{GraphError, Refusal, RefusalKind};
+pub use link::{Link, Origin};
+pub use page::Page;

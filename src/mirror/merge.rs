@@ -100,6 +100,20 @@ impl<'t> Merge<'t> {
         }
     }
 
+    /// An object came that could not be read: it stands as it is, and a full round does not miss it.
+    pub fn leave(&mut self, id: &str) -> rusqlite::Result<()> {
+        if !self.full || self.table.rows_of.is_some() {
+            return Ok(());
+        }
+        match self.table.object_type {
+            None => self.seen.mark(id),
+            Some(kind) => match self.objects.find(id)? {
+                Some(object) => self.objects.see(object.oid, kind, self.round),
+                None => Ok(()),
+            },
+        }
+    }
+
     /// For a resource that only brings child rows: they count when the parent row stands.
     fn child_rows_only(&mut self, item: Item<'_>, parent: &'static str) -> rusqlite::Result<()> {
         let stands = self

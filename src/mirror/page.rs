@@ -53,6 +53,8 @@ pub struct Page<'a> {
     /// Whether a full round is in hand: what is seen is marked, what is not seen is swept at its end.
     pub full: bool,
     pub items: Vec<Item<'a>>,
+    /// Keys of objects that came and could not be read: they are left as they stand, and are not swept.
+    pub unread: &'a [&'a str],
     /// Stored with the page when the round goes on.
     pub next: &'a Checkpoint,
     /// Set when this is the last page of the round.
@@ -88,6 +90,9 @@ impl Mirror {
             let mut merge = Merge::new(&transaction, self.tables(), &page, &mut writer.oids)?;
             for item in items {
                 merge.item(item)?;
+            }
+            for id in page.unread {
+                merge.leave(id)?;
             }
             let mut checkpoint = page.next.clone();
             if let Some(ending) = page.ending {

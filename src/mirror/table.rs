@@ -40,7 +40,7 @@ pub struct ChildTable {
 }
 
 /// Links from an object of this table to other objects, stored as pairs of numbers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LinkTable {
     /// Name of the internal table.
     pub name: &'static str,

@@ -1,1 +1,68 @@
-//! (under construction)
+//! What is mirrored: one file a resource, and the list of them. Knows how Graph names things and where they go, not how they travel.
+
+mod administrative_units;
+mod applications;
+mod assigned_licenses;
+mod credentials;
+mod decode;
+mod definition;
+mod devices;
+mod groups;
+mod organization;
+mod privileged_roles;
+mod role_assignment_schedule_instances;
+mod role_assignments;
+mod role_definitions;
+mod role_eligibility_schedule_instances;
+mod service_principals;
+mod subscribed_skus;
+mod users;
+
+use std::sync::LazyLock;
+
+pub use decode::{DecodeError, decode};
+pub use definition::{Definition, Property, Resource, Source, Take, snake_case};
+
+use crate::mirror::Table;
+
+/// Every mirrored resource, in the order in which they are shown. A new one is one file and one line here.
+static DEFINITIONS: &[&Definition] = &[
+    &organization::ORGANIZATION,
+    &users::USERS,
+    &groups::GROUPS,
+    &administrative_units::ADMINISTRATIVE_UNITS,
+    &devices::DEVICES,
+    &service_principals::SERVICE_PRINCIPALS,
+    &applications::APPLICATIONS,
+    &role_definitions::ROLE_DEFINITIONS,
+    &role_assignments::ROLE_ASSIGNMENTS,
+    &role_assignment_schedule_instances::ROLE_ASSIGNMENT_SCHEDULE_INSTANCES,
+    &role_eligibility_schedule_instances::ROLE_ELIGIBILITY_SCHEDULE_INSTANCES,
+    &subscribed_skus::SUBSCRIBED_SKUS,
+    &assigned_licenses::ASSIGNED_LICENSES,
+];
+
+static RESOURCES: LazyLock<Vec<&'static Resource>> = LazyLock::new(|| {
+    // Built once and needed to the end of the process.
+    DEFINITIONS.iter().map(|definition| &*Box::leak(Box::new(Resource::build(definition)))).collect()
+});
+
+static TABLES: LazyLock<Vec<&'static Table>> = LazyLock::new(|| all().iter().map(|resource| resource.table).collect());
+
+/// Every mirrored resource.
+pub fn all() -> &'static [&'static Resource] {
+    &RESOURCES
+}
+
+/// A resource by name.
+pub fn find(name: &str) -> Option<&'static Resource> {
+    all().iter().copied().find(|resource| resource.name() == name)
+}
+
+/// The tables of all resources.
+pub fn tables() -> &'static [&'static Table] {
+    &TABLES
+}
+
+#[cfg(test)]
+mod tests;

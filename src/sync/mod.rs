@@ -1,1 +1,11 @@
-//! (under construction)
+//! How a resource is kept current: what a run does first, page by page, and how it ends. Knows resources, mirror and Graph; no schedule.
+
+mod circles;
+mod engine;
+mod lock;
+mod plan;
+mod run;
+mod types;
+
+pub use engine::Engine;
+pub use types::{EngineSettings, Mode, Observer, Outcome, RunReport, RunRequest, Silent, Target, Trigger};

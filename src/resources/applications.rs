@@ -1,0 +1,53 @@
+//! Application registrations and their credentials. <https://learn.microsoft.com/graph/api/application-delta>
+
+use super::credentials::{application_keys, application_passwords, read_keys, read_passwords};
+use super::definition::{Definition, Source, boolean, children, json, key, text, time};
+
+pub(super) static APPLICATIONS: Definition = Definition {
+    name: "applications",
+    summary: "application registrations, with the expiry of their credentials",
+    source: Source::Delta("applications/delta"),
+    properties: &[
+        key("id"),
+        text("appId"),
+        text("displayName"),
+        text("description"),
+        time("createdDateTime"),
+        text("signInAudience"),
+        text("publisherDomain"),
+        json("identifierUris"),
+        text("uniqueName"),
+        text("notes"),
+        json("tags"),
+        text("applicationTemplateId"),
+        text("createdByAppId"),
+        text("defaultRedirectUri"),
+        text("disabledByMicrosoftStatus"),
+        text("groupMembershipClaims"),
+        boolean("isDeviceOnlyAuthSupported"),
+        boolean("isDisabled"),
+        boolean("isFallbackPublicClient"),
+        boolean("oauth2RequirePostResponse"),
+        text("samlMetadataUrl"),
+        text("serviceManagementReference"),
+        text("tokenEncryptionKeyId"),
+        json("api"),
+        json("appRoles"),
+        json("info"),
+        json("optionalClaims"),
+        json("parentalControlSettings"),
+        json("publicClient"),
+        json("requiredResourceAccess"),
+        json("servicePrincipalLockConfiguration"),
+        json("spa"),
+        json("verifiedPublisher"),
+        json("web"),
+        children("passwordCredentials", &application_passwords::TABLE, read_passwords),
+        children("keyCredentials", &application_keys::TABLE, read_keys),
+    ],
+    object_type: Some("application"),
+    extra: true,
+    permissions: &["Application.Read.All", "Directory.Read.All"],
+    schedule: "50 */15 * * * *",
+    ..Definition::DEFAULT
+};

@@ -1,0 +1,47 @@
+//! Devices registered, joined or hybrid joined. <https://learn.microsoft.com/graph/api/device-delta>
+
+use super::definition::{Definition, Source, boolean, integer, json, key, text, time};
+
+pub(super) static DEVICES: Definition = Definition {
+    name: "devices",
+    summary: "devices registered, joined or hybrid joined",
+    source: Source::Delta("devices/delta"),
+    properties: &[
+        key("id"),
+        text("deviceId"),
+        text("displayName"),
+        boolean("accountEnabled"),
+        text("operatingSystem"),
+        text("operatingSystemVersion"),
+        text("trustType"),
+        boolean("isCompliant"),
+        boolean("isManaged"),
+        boolean("isManagementRestricted"),
+        boolean("isRooted"),
+        text("managementType"),
+        text("mdmAppId"),
+        text("manufacturer"),
+        text("model"),
+        text("profileType"),
+        text("deviceCategory"),
+        text("deviceOwnership"),
+        text("deviceMetadata"),
+        integer("deviceVersion"),
+        text("enrollmentProfileName"),
+        text("enrollmentType"),
+        time("registrationDateTime"),
+        time("approximateLastSignInDateTime"),
+        time("complianceExpirationDateTime"),
+        json("physicalIds"),
+        json("systemLabels"),
+        json("alternativeSecurityIds"),
+        boolean("onPremisesSyncEnabled"),
+        time("onPremisesLastSyncDateTime"),
+        text("onPremisesSecurityIdentifier"),
+    ],
+    object_type: Some("device"),
+    extra: true,
+    permissions: &["Device.Read.All", "Directory.Read.All"],
+    schedule: "40 */15 * * * *",
+    ..Definition::DEFAULT
+};

@@ -1,0 +1,53 @@
+//! Service principals and their credentials. <https://learn.microsoft.com/graph/api/serviceprincipal-delta>
+
+use super::credentials::{read_keys, read_passwords, service_principal_keys, service_principal_passwords};
+use super::definition::{Definition, Source, boolean, children, json, key, text};
+
+pub(super) static SERVICE_PRINCIPALS: Definition = Definition {
+    name: "service_principals",
+    summary: "the applications' identities in the tenant, with the expiry of their credentials",
+    source: Source::Delta("servicePrincipals/delta"),
+    properties: &[
+        key("id"),
+        text("appId"),
+        text("displayName"),
+        text("appDisplayName"),
+        text("appDescription"),
+        text("description"),
+        boolean("accountEnabled"),
+        text("appOwnerOrganizationId"),
+        boolean("appRoleAssignmentRequired"),
+        text("applicationTemplateId"),
+        text("createdByAppId"),
+        text("disabledByMicrosoftStatus"),
+        boolean("isDisabled"),
+        text("homepage"),
+        text("loginUrl"),
+        text("logoutUrl"),
+        text("notes"),
+        json("notificationEmailAddresses"),
+        text("preferredSingleSignOnMode"),
+        text("preferredTokenSigningKeyThumbprint"),
+        json("replyUrls"),
+        json("servicePrincipalNames"),
+        text("servicePrincipalType"),
+        text("signInAudience"),
+        json("tags"),
+        json("alternativeNames"),
+        json("appRoles"),
+        json("oauth2PermissionScopes"),
+        json("resourceSpecificApplicationPermissions"),
+        json("info"),
+        json("samlSingleSignOnSettings"),
+        text("tokenEncryptionKeyId"),
+        json("verifiedPublisher"),
+        children("passwordCredentials", &service_principal_passwords::TABLE, read_passwords),
+        children("keyCredentials", &service_principal_keys::TABLE, read_keys),
+    ],
+    object_type: Some("servicePrincipal"),
+    extra: true,
+    never_empty: true,
+    permissions: &["Application.Read.All", "Directory.Read.All"],
+    schedule: "10 */15 * * * *",
+    ..Definition::DEFAULT
+};

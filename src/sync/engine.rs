@@ -1,0 +1,168 @@
+//! The runner: takes the lock of a resource, opens the tenant's file for as long as it is needed, and keeps the ledger.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
+
+use super::lock;
+use super::run::Run;
+use super::types::{EngineSettings, Observer, Outcome, RunReport, RunRequest, Target};
+use crate::graph::{Client, GraphError};
+use crate::mirror::{Mirror, MirrorError, RunEnd, RunStart, now};
+use crate::resources::{self, Resource};
+
+/// One a process; cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: EngineSettings,
+    client: Client,
+    observer: Arc<dyn Observer>,
+    /// Files in use. A tenant that is not being synced has no open file.
+    mirrors: Mutex<HashMap<String, Weak<Mirror>>>,
+}
+
+impl Engine {
+    /// Builds the engine; `observer` is told of every run's progress.
+    pub fn new(settings: EngineSettings, observer: Arc<dyn Observer>) -> Result<Engine, GraphError> {
+        let client = Client::new(settings.graph.clone())?;
+        Ok(Engine { shared: Arc::new(Shared { settings, client, observer, mirrors: Mutex::default() }) })
+    }
+
+    /// A tenant's file.
+    pub fn file(&self, tenant: &str) -> PathBuf {
+        self.shared.settings.data_dir.join(format!("{tenant}.db"))
+    }
+
+    /// Brings one resource of a tenant up to date. Never panics on what the service or the disk does: the report says what went wrong.
+    pub async fn run(&self, target: &Target, resource: &'static Resource, request: RunRequest) -> RunReport {
+        let began = Instant::now();
+        let mut report = RunReport::new(&target.name, resource.name(), request.mode);
+        self.locked(target, resource, &request, &mut report).await;
+        report.seconds = began.elapsed().as_secs_f64();
+        self.shared.observer.finished(&report);
+        report
+    }
+
+    async fn locked(&self, target: &Target, resource: &'static Resource, request: &RunRequest, report: &mut RunReport) {
+        let data_dir = &self.shared.settings.data_dir;
+        let tell = |holder: &str| self.shared.observer.waiting(&target.name, resource.name(), holder);
+        let _lock = match lock::acquire(data_dir, &target.name, resource.name(), &request.cancel, tell).await {
+            Ok(Some(lock)) => lock,
+            Ok(None) => {
+                report.outcome = Outcome::Stopped;
+                report.message = Some("stopped while waiting for another process".into());
+                return;
+            }
+            Err(error) => {
+                report.message = Some(format!("cannot lock {} in {}: {error}", resource.name(), data_dir.display()));
+                report.hint = Some("data_dir must exist and be writable for this user".into());
+                return;
+            }
+        };
+        let mirror = match self.mirror(&target.name).await {
+            Ok(mirror) => mirror,
+            Err(error) => return fail_with(report, &error),
+        };
+        self.shared.observer.started(&target.name, resource.name(), request.mode);
+        if let Err(error) = self.in_ledger(&mirror, target, resource, request, report).await {
+            fail_with(report, &error);
+        }
+        // Closing the file may checkpoint its WAL: not on the reactor's thread.
+        let _ = tokio::task::spawn_blocking(move || drop(mirror)).await;
+    }
+
+    async fn in_ledger(
+        &self,
+        mirror: &Arc<Mirror>,
+        target: &Target,
+        resource: &'static Resource,
+        request: &RunRequest,
+        report: &mut RunReport,
+    ) -> Result<(), MirrorError> {
+        let started_at = now();
+        let id = blocking(mirror, {
+            let (mode, triggered_by, started_at) = (request.mode.as_str(), request.trigger.as_str(), started_at.clone());
+            move |mirror| {
+                let resource = resource.name();
+                mirror.start_run(RunStart { resource, mode, reason: None, triggered_by, started_at: &started_at })
+            }
+        })
+        .await?;
+        let client = self.shared.client.tenant(target.endpoint.clone());
+        let mut run = Run {
+            mirror,
+            client,
+            target,
+            resource,
+            request,
+            hold: self.shared.settings.hold,
+            observer: &*self.shared.observer,
+            report,
+        };
+        let ended = run.go().await;
+        if let Err(error) = &ended {
+            fail_with(report, error);
+        }
+        let end = RunEnd {
+            mode: report.mode.as_str(),
+            reason: report.reason.clone(),
+            outcome: report.outcome.as_str(),
+            pages: report.pages,
+            rows: report.rows,
+            writes: report.writes,
+            changes: report.changes,
+            skipped: report.skipped,
+            requests: report.requests,
+            throttled: report.throttled,
+            bytes: report.bytes,
+            error: report.message.clone(),
+        };
+        blocking(mirror, move |mirror| mirror.end_run(id, &end, &now())).await
+    }
+
+    /// The tenant's file, shared by its resources that run at the same time.
+    async fn mirror(&self, tenant: &str) -> Result<Arc<Mirror>, MirrorError> {
+        let path = self.file(tenant);
+        let shared = Arc::clone(&self.shared);
+        let tenant = tenant.to_owned();
+        join(tokio::task::spawn_blocking(move || {
+            let mut mirrors = shared.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(mirror) = mirrors.get(&tenant).and_then(Weak::upgrade) {
+                return Ok(mirror);
+            }
+            mirrors.retain(|_, mirror| mirror.strong_count() > 0);
+            let mirror = Arc::new(Mirror::open(&path, &shared.settings.access, resources::tables())?);
+            mirrors.insert(tenant, Arc::downgrade(&mirror));
+            Ok(mirror)
+        }))
+        .await
+    }
+}
+
+/// Does one unit of work on the file where blocking is allowed.
+pub(super) async fn blocking<T: Send + 'static>(
+    mirror: &Arc<Mirror>,
+    work: impl FnOnce(&Mirror) -> Result<T, MirrorError> + Send + 'static,
+) -> Result<T, MirrorError> {
+    let mirror = Arc::clone(mirror);
+    join(tokio::task::spawn_blocking(move || work(&mirror))).await
+}
+
+async fn join<T>(task: tokio::task::JoinHandle<T>) -> T {
+    match task.await {
+        Ok(value) => value,
+        // These tasks are never cancelled, so the only other way to end is a panic, which goes on here.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn fail_with(report: &mut RunReport, error: &MirrorError) {
+    report.outcome = Outcome::Failed;
+    report.message = Some(error.to_string());
+    report.hint = error.hint();
+}

@@ -1,0 +1,386 @@
+//! One run: follows the chain of pages, stores each with its cursor, and decides what a failure means for the checkpoint.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::circles::Circles;
+use super::engine::blocking;
+use super::plan::{Plan, plan};
+use super::types::{Mode, Observer, Outcome, RunReport, RunRequest, SLOW_PAGE, Target, Trigger};
+use crate::graph::{Call, GraphError, Link, Page, Priority, RefusalKind, TenantClient};
+use crate::mirror::{self, Applied, Checkpoint, Ending, HoldRules, Mirror, MirrorError, Phase, State, now};
+use crate::resources::{Resource, Source, decode};
+
+/// How often one run starts its round over before it gives up.
+const RESTARTS: u32 = 5;
+
+/// A run in progress.
+pub(super) struct Run<'r> {
+    pub mirror: &'r Arc<Mirror>,
+    pub client: TenantClient,
+    pub target: &'r Target,
+    pub resource: &'static Resource,
+    pub request: &'r RunRequest,
+    pub hold: HoldRules,
+    pub observer: &'r dyn Observer,
+    pub report: &'r mut RunReport,
+}
+
+/// How following a chain ended.
+enum End {
+    Complete,
+    Held,
+    Stopped,
+    Circle(String),
+    Failed(GraphError),
+}
+
+impl Run<'_> {
+    fn extra(&self) -> &[String] {
+        self.target.extra.get(self.resource.name()).map_or(&[], Vec::as_slice)
+    }
+
+    fn is_delta(&self) -> bool {
+        matches!(self.resource.definition.source, Source::Delta(_))
+    }
+
+    /// The first query of a full round.
+    fn first_query(&self, selection: &str) -> String {
+        match self.resource.definition.source {
+            Source::Delta(path) => format!("{path}?$select={selection}"),
+            Source::List { path, top: None } => format!("{path}?$select={selection}"),
+            Source::List { path, top: Some(top) } => format!("{path}?$select={selection}&$top={top}"),
+        }
+    }
+
+    pub async fn go(&mut self) -> Result<(), MirrorError> {
+        let name = self.resource.name();
+        let selection = self.resource.selection(self.extra());
+        let mut checkpoint = blocking(self.mirror, move |mirror| mirror.checkpoint(name)).await?;
+        let trigger = self.request.trigger;
+        let first = plan(&checkpoint, &selection, self.is_delta(), self.request.mode, trigger, jiff::Timestamp::now());
+        if first == Plan::Leave {
+            self.report.outcome = Outcome::Held;
+            self.report.message = checkpoint.reason.clone();
+            self.report.hint = checkpoint.remedy.clone();
+            return Ok(());
+        }
+        checkpoint.last_attempt_at = Some(now());
+        let mut next = self.begin(first, &mut checkpoint, &selection).await?;
+        for restarts in 0.. {
+            let end = match next {
+                Ok(link) => self.follow(link, &mut checkpoint).await?,
+                Err(error) => End::Failed(error),
+            };
+            let error = match end {
+                End::Failed(error) if restarts < RESTARTS => error,
+                end => return self.finish(end, checkpoint).await,
+            };
+            let Some(again) = restart(&error, &checkpoint, self.is_delta()) else {
+                return self.finish(End::Failed(error), checkpoint).await;
+            };
+            tracing::info!(tenant = self.target.name, resource = name, %error, "starting the round over");
+            next = match error.sync_state_lost().flatten() {
+                // Microsoft says where to start; it is followed when it asks for the same properties as we do.
+                Some(link) if matches!(again, Plan::Full { .. }) && link.query_contains(&format!("$select={selection}")) => {
+                    let link = link.clone();
+                    self.begin(again, &mut checkpoint, &selection).await?.map(|_| link)
+                }
+                _ => self.begin(again, &mut checkpoint, &selection).await?,
+            };
+        }
+        Ok(())
+    }
+
+    /// Puts the checkpoint at the start of what is planned and gives the first link. The outer error is the file's.
+    async fn begin(
+        &mut self,
+        plan: Plan,
+        checkpoint: &mut Checkpoint,
+        selection: &str,
+    ) -> Result<Result<Link, GraphError>, MirrorError> {
+        let name = self.resource.name();
+        let link = match plan {
+            Plan::Continue { link, mode } => {
+                self.report.mode = mode;
+                self.client.resume(&link)
+            }
+            Plan::Incremental { link } => {
+                self.report.mode = Mode::Incremental;
+                checkpoint.phase = Phase::Incremental;
+                checkpoint.phase_reason = None;
+                checkpoint.next_link = None;
+                checkpoint.phase_started_at = Some(now());
+                self.client.resume(&link)
+            }
+            Plan::Full { reason } => {
+                self.report.mode = Mode::Full;
+                let going_on = checkpoint.phase == Phase::Full && checkpoint.phase_reason.as_deref() == Some(reason);
+                checkpoint.attempts = if going_on { checkpoint.attempts + 1 } else { 1 };
+                checkpoint.round += 1;
+                checkpoint.phase = Phase::Full;
+                checkpoint.phase_reason = Some(reason.into());
+                checkpoint.phase_started_at = Some(now());
+                checkpoint.next_link = None;
+                checkpoint.selection = Some(selection.to_owned());
+                let stored = checkpoint.clone();
+                blocking(self.mirror, move |mirror| {
+                    mirror.forget_marks(name)?;
+                    mirror.store_checkpoint(name, &stored)
+                })
+                .await?;
+                self.client.link(&self.first_query(selection))
+            }
+            Plan::Leave => unreachable_plan(),
+        };
+        self.report.reason = checkpoint.phase_reason.clone();
+        Ok(link)
+    }
+
+    /// Follows the chain from `link` to its end. The next page is fetched while this one is stored.
+    async fn follow(&mut self, link: Link, checkpoint: &mut Checkpoint) -> Result<End, MirrorError> {
+        let mut circles = Circles::default();
+        let mut fetch = self.fetch(link);
+        loop {
+            let page = tokio::select! {
+                page = &mut fetch => page,
+                () = self.request.cancel.cancelled() => {
+                    fetch.abort();
+                    return Ok(End::Stopped);
+                }
+            };
+            let page = match page {
+                Ok(Ok(page)) => page,
+                Ok(Err(error)) => {
+                    self.report.spent(error.stats());
+                    return Ok(End::Failed(error));
+                }
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            };
+            self.report.spent(page.stats());
+            if let Some(circle) = circles.note(page.items()) {
+                return Ok(End::Circle(circle));
+            }
+            let ahead = page.next().cloned().map(|link| self.fetch(link));
+            let began = Instant::now();
+            let applied = self.store(page, checkpoint).await;
+            let applied = match applied {
+                Ok(applied) => applied,
+                Err(error) => {
+                    if let Some(ahead) = ahead {
+                        ahead.abort();
+                    }
+                    return Err(error);
+                }
+            };
+            if began.elapsed() > SLOW_PAGE {
+                tracing::warn!(
+                    tenant = self.target.name,
+                    resource = self.resource.name(),
+                    seconds = began.elapsed().as_secs(),
+                    "storing a page took long: is the disk slow, or does another program hold the file?"
+                );
+            }
+            self.observer.page(self.report);
+            match ahead {
+                None if applied.held.is_some() => {
+                    self.report.held = applied.held;
+                    return Ok(End::Held);
+                }
+                None => return Ok(End::Complete),
+                Some(ahead) if self.request.cancel.is_cancelled() => {
+                    ahead.abort();
+                    return Ok(End::Stopped);
+                }
+                Some(ahead) => fetch = ahead,
+            }
+        }
+    }
+
+    fn fetch(&self, link: Link) -> tokio::task::JoinHandle<Result<Page, GraphError>> {
+        let client = self.client.clone();
+        let workload = self.resource.definition.workload;
+        let priority = match self.request.trigger {
+            Trigger::Command => Priority::Interactive,
+            Trigger::Schedule => Priority::Scheduled,
+        };
+        tokio::spawn(async move { client.page(Call { link: &link, workload, priority, eventual: false }).await })
+    }
+
+    /// Stores a page with the cursor that follows it; `checkpoint` becomes what was stored.
+    async fn store(&mut self, page: Page, checkpoint: &mut Checkpoint) -> Result<Applied, MirrorError> {
+        let (resource, extra) = (self.resource, self.extra().to_vec());
+        let rules = (!self.request.accept_sweep).then_some(self.hold);
+        let full = checkpoint.phase == Phase::Full;
+        let at = now();
+        let bytes = page.bytes() as u64;
+        let last = page.next().is_none();
+        let next = Checkpoint { next_link: page.next().map(|link| link.expose().to_owned()), ..checkpoint.clone() };
+        let done = self.completed(checkpoint, page.delta(), full, &at);
+        let held = Checkpoint { phase: Phase::Idle, phase_reason: None, phase_started_at: None, next_link: None, ..checkpoint.clone() };
+        let round = checkpoint.round;
+        let (applied, skipped, stored) = blocking(self.mirror, move |mirror| {
+            let mut items = Vec::with_capacity(page.len());
+            let mut skipped = Vec::new();
+            for json in page.items() {
+                match decode(resource, &extra, json) {
+                    Ok(item) => items.push(item),
+                    Err(error) => skipped.push(error),
+                }
+            }
+            let unread: Vec<&str> = skipped.iter().map(|error| error.id.as_str()).collect();
+            let ending = last.then_some(Ending { done: &done, held: &held, rules });
+            let applied = mirror.apply(mirror::Page {
+                resource: resource.name(),
+                table: resource.table,
+                round,
+                full,
+                items,
+                unread: &unread,
+                next: &next,
+                ending,
+                now: &at,
+            })?;
+            let stored = match (last, &applied.held) {
+                (false, _) => next,
+                (true, None) => done,
+                (true, Some(_)) => held,
+            };
+            Ok((applied, skipped, stored))
+        })
+        .await?;
+        *checkpoint = stored;
+        let report = &mut *self.report;
+        report.pages += 1;
+        report.bytes += bytes;
+        report.rows += applied.rows + skipped.len() as u64;
+        report.writes += applied.writes;
+        report.changes += applied.changes;
+        report.swept += applied.swept;
+        report.skipped += skipped.len() as u64;
+        if let Some(error) = skipped.first() {
+            tracing::warn!(tenant = self.target.name, %error, skipped = skipped.len(), "objects were skipped");
+            report.message.get_or_insert_with(|| format!("skipped: {error}"));
+        }
+        Ok(applied)
+    }
+
+    /// The checkpoint after a complete round.
+    fn completed(&self, checkpoint: &Checkpoint, delta: Option<&Link>, full: bool, at: &str) -> Checkpoint {
+        let time = || Some(at.to_owned());
+        Checkpoint {
+            delta_link: delta.map(|link| link.expose().to_owned()),
+            delta_link_at: delta.and_then(|_| time()),
+            next_link: None,
+            phase: Phase::Idle,
+            phase_reason: None,
+            phase_started_at: None,
+            attempts: 0,
+            baseline_at: checkpoint.baseline_at.clone().or_else(time),
+            last_success_at: time(),
+            last_full_at: if full { time() } else { checkpoint.last_full_at.clone() },
+            state: State::Ok,
+            reason: None,
+            remedy: None,
+            failures: 0,
+            held: None,
+            ..checkpoint.clone()
+        }
+    }
+
+    /// Says how it ended, in the report and in the checkpoint.
+    async fn finish(&mut self, end: End, mut checkpoint: Checkpoint) -> Result<(), MirrorError> {
+        let (outcome, state, message, hint) = match end {
+            End::Complete => {
+                self.report.outcome = Outcome::Done;
+                return Ok(());
+            }
+            End::Stopped => {
+                self.report.outcome = Outcome::Stopped;
+                self.report.message = Some("stopped; the next run goes on from here".into());
+                return Ok(());
+            }
+            End::Held => {
+                let held = self.report.held.clone();
+                let (table, missing, rows) = held.map_or_else(Default::default, |held| (held.table, held.missing, held.rows));
+                let share = if rows == 0 { 0.0 } else { missing as f64 * 100.0 / rows as f64 };
+                let message = format!(
+                    "the full round did not find {missing} of {rows} rows of {table} ({share:.0} %): too much to be believed, nothing was removed"
+                );
+                let hint = format!(
+                    "if they are really gone, let it through once: entra-mirror resync --tenant {} --resource {} --accept-sweep",
+                    self.target.name,
+                    self.resource.name()
+                );
+                checkpoint.held = self.report.held.as_ref().and_then(|held| serde_json::to_string(held).ok());
+                (Outcome::Held, State::Held, message, Some(hint))
+            }
+            End::Circle(what) => {
+                // The round is not worth going on with; the old delta link still is.
+                checkpoint.phase = Phase::Idle;
+                checkpoint.next_link = None;
+                let hint = "the old state is kept; the next run asks again. If this goes on, report it to Microsoft".to_owned();
+                (Outcome::Failed, State::Failed, format!("Graph's pages go round in circles: {what}"), Some(hint))
+            }
+            End::Failed(error) => match error.refusal() {
+                Some(refusal) => {
+                    let definition = self.resource.definition;
+                    let permission = definition.permissions.first().copied().unwrap_or_default();
+                    let remedy = match (refusal.kind, definition.licence) {
+                        (RefusalKind::Licence, licence) => {
+                            format!("the tenant needs {}; everything else goes on", licence.unwrap_or("Microsoft Entra ID P1 or P2"))
+                        }
+                        (RefusalKind::Permission, _) => format!(
+                            "grant the application permission {permission} of Microsoft Graph with admin consent (App registrations > your app > API permissions)"
+                        ),
+                    };
+                    (Outcome::Unavailable, State::Unavailable, error.to_string(), Some(remedy))
+                }
+                None => (Outcome::Failed, State::Failed, error.to_string(), error.hint()),
+            },
+        };
+        checkpoint.state = state;
+        checkpoint.reason = Some(message.clone());
+        checkpoint.remedy = hint.clone();
+        checkpoint.failures += 1;
+        self.report.outcome = outcome;
+        self.report.message = Some(message);
+        self.report.hint = hint;
+        let name = self.resource.name();
+        blocking(self.mirror, move |mirror| mirror.store_checkpoint(name, &checkpoint)).await
+    }
+}
+
+/// What a failure calls for: asking again from the last delta link, starting from scratch, or nothing (`None`).
+fn restart(error: &GraphError, checkpoint: &Checkpoint, delta: bool) -> Option<Plan> {
+    let full = checkpoint.phase == Phase::Full;
+    let same_reason = match checkpoint.phase_reason.as_deref() {
+        Some("first") => "first",
+        Some("resync") => "resync",
+        Some("selection") => "selection",
+        Some("snapshot") => "snapshot",
+        _ => "expired",
+    };
+    if error.sync_state_lost().is_some() {
+        let reason = match full {
+            true => same_reason,
+            false if checkpoint.baseline_at.is_none() => "first",
+            false => "expired",
+        };
+        return Some(Plan::Full { reason });
+    }
+    // A page link that is not found any more died like an expired one.
+    let in_chain = checkpoint.next_link.is_some();
+    if !in_chain || !(error.page_token_lost() || error.status() == Some(404)) {
+        return None;
+    }
+    match (&checkpoint.delta_link, full) {
+        (Some(link), false) if delta => Some(Plan::Incremental { link: link.clone() }),
+        _ => Some(Plan::Full { reason: same_reason }),
+    }
+}
+
+/// `Leave` is answered before anything begins; should that ever change, the run fails with a message instead of a panic.
+fn unreachable_plan() -> Result<Link, GraphError> {
+    Err(GraphError::internal("nothing was planned"))
+}
