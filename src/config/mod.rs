@@ -1,1 +1,104 @@
-//! (under construction)
+//! What the user wrote, merged and validated: defaults, the file, then the environment. Every mistake is told at once. Opens no network.
+
+mod load;
+mod mistakes;
+mod raw;
+mod secrets;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use load::{DEFAULT_FILES, load};
+pub use mistakes::{ConfigError, Mistake, closest};
+pub use validate::parse_cron;
+
+use crate::graph::{Origin, SecretSource};
+
+/// The configuration, ready for use.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it came from.
+    pub file: PathBuf,
+    pub data_dir: PathBuf,
+    /// Group id that may read the tenants' files.
+    pub group: Option<u32>,
+    pub sync: SyncSettings,
+    /// Cron text by resource, defaults included.
+    pub schedule: BTreeMap<&'static str, String>,
+    pub tenants: Vec<Tenant>,
+    /// What is allowed and should be told.
+    pub warnings: Vec<String>,
+}
+
+/// Section `[sync]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SyncSettings {
+    /// Share of a table's rows that a full round may find missing before its sweep is held.
+    pub sweep_hold_share: f64,
+    /// Number of rows likewise; both must be exceeded.
+    pub sweep_hold_rows: u64,
+    /// Tenants at once.
+    pub tenants_at_once: usize,
+    /// Resources of one tenant at once.
+    pub resources_at_once: usize,
+    /// Of one request.
+    pub request_timeout: Duration,
+    /// How long a one-shot command lets itself be throttled.
+    pub give_up_after: Duration,
+}
+
+/// One tenant.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// The file's name without its ending.
+    pub name: String,
+    /// Tenant id or verified domain.
+    pub id: String,
+    pub cloud: Cloud,
+    pub login_url: Origin,
+    pub graph_url: Origin,
+    pub client_id: String,
+    pub secret: SecretSource,
+    /// Resources that are mirrored.
+    pub resources: Vec<&'static str>,
+    /// Extra properties by resource.
+    pub extra: BTreeMap<String, Vec<String>>,
+}
+
+/// A national cloud. <https://learn.microsoft.com/graph/deployments>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cloud {
+    Global,
+    UsGov,
+    UsGovDod,
+    China,
+}
+
+impl Cloud {
+    /// Word in the configuration, login host, Graph host.
+    const TABLE: [(Cloud, &'static str, &'static str, &'static str); 4] = [
+        (Cloud::Global, "global", "https://login.microsoftonline.com", "https://graph.microsoft.com"),
+        (Cloud::UsGov, "usgov", "https://login.microsoftonline.us", "https://graph.microsoft.us"),
+        (Cloud::UsGovDod, "usgov-dod", "https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
+        (Cloud::China, "china", "https://login.chinacloudapi.cn", "https://microsoftgraph.chinacloudapi.cn"),
+    ];
+
+    fn row(self) -> (&'static str, &'static str, &'static str) {
+        let row = Cloud::TABLE.iter().find(|row| row.0 == self).unwrap_or(&Cloud::TABLE[0]);
+        (row.1, row.2, row.3)
+    }
+}
+
+impl Config {
+    /// A tenant's file.
+    pub fn tenant_file(&self, tenant: &str) -> PathBuf {
+        tenant_file(&self.data_dir, tenant)
+    }
+}
+
+/// A tenant's file in a data directory.
+pub fn tenant_file(data_dir: &Path, tenant: &str) -> PathBuf {
+    data_dir.join(format!("{tenant}.db"))
+}

@@ -72,7 +72,7 @@ fn absent_null_and_set_are_three_things() {
 fn managers_come_in_any_order_and_the_new_one_stands() {
     let users = resource("users");
     for json in [
-        r#"{"id":"u","manager@delta":[{"id":"old","@removed":{"reason":"deleted"}},{"@odata.type":"#microsoft.graph.user","id":"new"}]}"#,
+        r##"{"id":"u","manager@delta":[{"id":"old","@removed":{"reason":"deleted"}},{"@odata.type":"#microsoft.graph.user","id":"new"}]}"##,
         r#"{"id":"u","manager@delta":[{"id":"new"},{"id":"old","@removed":{"reason":"deleted"}}]}"#,
     ] {
         let item = decode(users, &[], json).expect("a user");

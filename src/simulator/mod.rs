@@ -1,1 +1,32 @@
-//! (under construction)
+//! A Microsoft Graph tenant in memory, served over a socket: same protocol, same refusals, same quirks, faults on demand. Uses no other
+//! room of this program; tests, the demo and application developers use it.
+//!
+//! `http://host:port` is both login_url and graph_url. What is only of the simulator lives under `/_simulator/` ([`control`]).
+
+mod answer;
+pub mod control;
+mod delta;
+mod faults;
+mod filter;
+mod generate;
+mod life;
+mod listing;
+mod options;
+mod roles;
+mod routes;
+mod schema;
+mod server;
+mod store;
+mod tenant;
+mod token;
+mod truth;
+mod words;
+
+pub use faults::{Action, Fault, Retry};
+pub use options::{Premium, Quirks, TenantOptions};
+pub use schema::Kind;
+pub use server::Simulator;
+pub use tenant::{RequestRecord, Tenant};
+
+#[cfg(test)]
+mod tests;

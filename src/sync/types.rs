@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Tenant;
 use crate::graph;
 use crate::mirror::{Access, Held, HoldRules};
 
@@ -30,6 +31,23 @@ pub struct Target {
     pub endpoint: graph::Endpoint,
     /// Extra properties by resource.
     pub extra: std::collections::BTreeMap<String, Vec<String>>,
+}
+
+impl From<&Tenant> for Target {
+    fn from(tenant: &Tenant) -> Target {
+        Target {
+            name: tenant.name.clone(),
+            endpoint: graph::Endpoint {
+                name: tenant.name.clone(),
+                tenant_id: tenant.id.clone(),
+                login_url: tenant.login_url.clone(),
+                graph_url: tenant.graph_url.clone(),
+                client_id: tenant.client_id.clone(),
+                secret: tenant.secret.clone(),
+            },
+            extra: tenant.extra.clone(),
+        }
+    }
 }
 
 /// How far to go.

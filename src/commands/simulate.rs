@@ -1,0 +1,115 @@
+//! `simulate`: the simulator alone, for application developers.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Failure, Global, Outcome, output, work};
+use crate::simulator::{Simulator, Tenant, TenantOptions};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  entra-mirror simulate --people 2000 --live
+  entra-mirror simulate --write-config ./sim && entra-mirror --config ./sim/config.toml sync
+
+GET / of the simulator tells what else can be asked of it: ground truth, faults, the clock.")]
+pub(super) struct Simulate {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:7878")]
+    listen: SocketAddr,
+    /// Allow an address beyond loopback: anybody who reaches it can read and change the simulated tenants
+    #[arg(long)]
+    listen_anywhere: bool,
+    /// People in each tenant
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    people: u32,
+    /// Tenants: contoso, contoso2, ...
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    tenants: u16,
+    /// The same seed gives the same tenants
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Let people join, move and leave: about one event a second
+    #[arg(long)]
+    live: bool,
+    /// Write config.toml and the secret into this folder, ready for use
+    #[arg(long, value_name = "FOLDER")]
+    write_config: Option<PathBuf>,
+}
+
+impl Simulate {
+    pub async fn run(self, global: &Global) -> Outcome {
+        if !self.listen.ip().is_loopback() && !self.listen_anywhere {
+            return Err(Failure::Usage(format!(
+                "{} is not loopback: the simulator gives everything to anybody. Add --listen-anywhere if that is meant",
+                self.listen
+            )));
+        }
+        let simulator = Simulator::start(self.listen)
+            .await
+            .map_err(|e| Failure::Error(anyhow::anyhow!("cannot listen on {}: {e}; choose another --listen", self.listen)))?;
+        let mut tenants = Vec::new();
+        for number in 1..=self.tenants {
+            let name = if number == 1 { "contoso".to_owned() } else { format!("contoso{number}") };
+            let options = TenantOptions { real_time: true, ..TenantOptions::new(&name, self.seed + u64::from(number), self.people as usize) };
+            tenants.push(simulator.add_tenant(options));
+        }
+        let config = config_text(&simulator.origin(), &tenants, Path::new("data"));
+        if let Some(folder) = &self.write_config {
+            write_config(folder, &simulator.origin(), &tenants, Path::new("data"))?;
+        }
+        if global.json {
+            let described: Vec<_> = tenants
+                .iter()
+                .map(|t| serde_json::json!({"name": t.name(), "id": t.tenant_id(), "client_id": t.client_id(), "client_secret": t.client_secret()}))
+                .collect();
+            output::json(&serde_json::json!({"origin": simulator.origin(), "tenants": described}))?;
+        } else {
+            output::line(&format!("A simulated Microsoft Graph with {} tenant(s) of {} people listens on {}", self.tenants, self.people, simulator.origin()))?;
+            output::line("Ctrl-C ends it. A configuration that reaches it:\n")?;
+            output::line(&config)?;
+        }
+        let stop = work::stop_on_signal()?;
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = tick.tick() => if self.live {
+                    tenants.iter().for_each(|tenant| tenant.live(1));
+                },
+            }
+        }
+        simulator.stop();
+        Ok(())
+    }
+}
+
+/// A configuration for simulated tenants; secrets are in files beside it.
+fn config_text(origin: &str, tenants: &[Tenant], data_dir: &Path) -> String {
+    let mut text = format!("data_dir = {:?}\n", data_dir.display().to_string());
+    for tenant in tenants {
+        text.push_str(&format!(
+            "\n[[tenants]]\nname = \"{name}\"\nid = \"{id}\"\nlogin_url = \"{origin}\"\ngraph_url = \"{origin}\"\n\
+             app = {{ client_id = \"{client}\", client_secret_file = \"{name}.secret\" }}\n",
+            name = tenant.name(),
+            id = tenant.tenant_id(),
+            client = tenant.client_id(),
+        ));
+    }
+    text
+}
+
+/// Writes a configuration and the secrets it names into a folder.
+pub(super) fn write_config(folder: &Path, origin: &str, tenants: &[Tenant], data_dir: &Path) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join("config.toml"), config_text(origin, tenants, data_dir))?;
+    for tenant in tenants {
+        let path = folder.join(format!("{}.secret", tenant.name()));
+        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        file.write_all(tenant.client_secret().as_bytes())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! `status`: each tenant and resource, from the files alone. Works before the first sync and without a daemon.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Failure, Global, Outcome, output, work};
+use crate::config::parse_cron;
+use crate::mirror::{self, ResourceStatus};
+use crate::resources;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  entra-mirror status
+  entra-mirror status --tenant contoso --json")]
+pub(super) struct Status {
+    /// Only this tenant (may be repeated)
+    #[arg(short, long = "tenant", value_name = "TENANT")]
+    tenants: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct TenantReport {
+    tenant: String,
+    file: String,
+    /// What keeps the file from being read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+    exists: bool,
+    file_bytes: u64,
+    wal_bytes: u64,
+    resources: Vec<ResourceReport>,
+}
+
+#[derive(Serialize)]
+struct ResourceReport {
+    #[serde(flatten)]
+    status: ResourceStatus,
+    /// Seconds since the last success.
+    age_seconds: Option<i64>,
+    /// When the schedule asks for it next, without the tenant's spread.
+    next_run_at: Option<String>,
+    schedule: String,
+}
+
+impl Status {
+    pub fn run(self, global: &Global) -> Outcome {
+        let config = global.load()?;
+        let now = Timestamp::now();
+        let mut reports = Vec::new();
+        for (tenant, chosen) in work::choose(&config, &self.tenants, &[])? {
+            let file = config.tenant_file(&tenant.name);
+            let mut report = TenantReport {
+                tenant: tenant.name,
+                file: file.display().to_string(),
+                error: None,
+                remedy: None,
+                exists: false,
+                file_bytes: 0,
+                wal_bytes: 0,
+                resources: Vec::new(),
+            };
+            match mirror::status(&file, resources::tables()) {
+                Ok(status) => {
+                    (report.exists, report.file_bytes, report.wal_bytes) = (status.exists, status.file_bytes, status.wal_bytes);
+                    let mirrored = |status: &ResourceStatus| chosen.iter().any(|r| r.name() == status.resource);
+                    report.resources = status
+                        .resources
+                        .into_iter()
+                        .filter(mirrored)
+                        .map(|status| {
+                            let schedule = config.schedule.get(status.resource).cloned().unwrap_or_default();
+                            ResourceReport {
+                                age_seconds: age(status.last_success_at.as_deref(), now),
+                                next_run_at: next_run(&schedule, now),
+                                schedule,
+                                status,
+                            }
+                        })
+                        .collect();
+                }
+                Err(error) => (report.error, report.remedy) = (Some(error.to_string()), error.hint()),
+            }
+            reports.push(report);
+        }
+        if global.json { output::json(&reports)? } else { print(&reports)? }
+        if reports.iter().any(|r| r.error.is_some()) { Err(Failure::Partly) } else { Ok(()) }
+    }
+}
+
+fn age(at: Option<&str>, now: Timestamp) -> Option<i64> {
+    Some(now.duration_since(at?.parse().ok()?).as_secs())
+}
+
+fn next_run(schedule: &str, now: Timestamp) -> Option<String> {
+    let cron = parse_cron(schedule).ok()?;
+    crate::daemon::next_after(&cron, now).map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+fn print(reports: &[TenantReport]) -> anyhow::Result<()> {
+    for report in reports {
+        let size = match report.exists {
+            true => format!("{} + {} WAL", output::bytes(report.file_bytes), output::bytes(report.wal_bytes)),
+            false => "not synced yet".into(),
+        };
+        output::line(&format!("{}  {} ({size})", report.tenant, report.file))?;
+        if let Some(error) = &report.error {
+            output::line(&format!("  {error}"))?;
+            output::line(&format!("  {}", report.remedy.as_deref().unwrap_or_default()))?;
+            continue;
+        }
+        let mut table = output::table(&["resource", "state", "last success", "rows", "links", "next run (UTC)"]);
+        for r in &report.resources {
+            let links: u64 = r.status.links.iter().map(|(_, count)| count).sum();
+            let round = r.status.round_in_hand.as_ref().map(|round| format!(", {round} round in hand")).unwrap_or_default();
+            table.add_row([
+                r.status.resource.to_owned(),
+                format!("{}{round}", r.status.state),
+                r.age_seconds.map_or_else(|| "never".into(), |age| format!("{} ago", output::age(age))),
+                output::thousands(r.status.rows),
+                if links > 0 { output::thousands(links) } else { String::new() },
+                r.next_run_at.clone().unwrap_or_default(),
+            ]);
+        }
+        output::line(&table.to_string())?;
+        for r in &report.resources {
+            if let Some(reason) = &r.status.reason {
+                output::line(&format!("  {} is {}: {reason}", r.status.resource, r.status.state))?;
+            }
+            if let Some(remedy) = &r.status.remedy {
+                output::line(&format!("    {remedy}"))?;
+            }
+        }
+        output::line("")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! `sync` and `resync`: one round now, of all tenants or of those named, then exit.
+
+use std::sync::Arc;
+
+use super::progress::Progress;
+use super::{Failure, Global, Outcome as CommandOutcome, output, work};
+use crate::sync::{Mode, Outcome, RunReport, RunRequest, Trigger};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  entra-mirror sync
+  entra-mirror sync --tenant contoso --resource users --resource groups
+
+A first sync enumerates everything; later ones ask Graph for what changed. A sync that was interrupted goes on where it stopped.
+It works while the daemon runs: whoever comes second waits.")]
+pub(super) struct Sync {
+    #[command(flatten)]
+    what: What,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  entra-mirror resync --tenant contoso
+  entra-mirror resync --tenant contoso --resource users --accept-sweep
+
+Readers never see a gap: rows stay until the round is complete, then those that Graph no longer has are removed.
+When an improbable share of a table is missing (by default more than a quarter, and more than 50 rows) nothing is removed and `status`
+says so; --accept-sweep lets it through this once.")]
+pub(super) struct Resync {
+    #[command(flatten)]
+    what: What,
+    /// Remove what is missing, however much it is
+    #[arg(long)]
+    accept_sweep: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct What {
+    /// Only this tenant (may be repeated)
+    #[arg(short, long = "tenant", value_name = "TENANT")]
+    tenants: Vec<String>,
+    /// Only this resource, named like its table (may be repeated)
+    #[arg(short, long = "resource", value_name = "RESOURCE")]
+    resources: Vec<String>,
+}
+
+impl Sync {
+    pub async fn run(self, global: &Global) -> CommandOutcome {
+        run(global, self.what, Mode::Incremental, false).await
+    }
+}
+
+impl Resync {
+    pub async fn run(self, global: &Global) -> CommandOutcome {
+        run(global, self.what, Mode::Full, self.accept_sweep).await
+    }
+}
+
+async fn run(global: &Global, what: What, mode: Mode, accept_sweep: bool) -> CommandOutcome {
+    let config = global.load()?;
+    let chosen = work::choose(&config, &what.tenants, &what.resources)?;
+    let engine = work::engine(&config, false, Arc::new(Progress::new(global.quiet || global.json)))?;
+    let cancel = work::stop_on_signal()?;
+    let request = RunRequest { mode, accept_sweep, trigger: Trigger::Command, cancel: cancel.clone() };
+    let reports = work::run_all(&engine, &config, chosen, &request).await;
+    if global.json {
+        output::json(&reports)?;
+    } else {
+        print(&reports)?;
+    }
+    if cancel.is_cancelled() {
+        return Err(Failure::Error(anyhow::anyhow!("stopped; nothing is lost, the next sync goes on from here")));
+    }
+    let undone = |report: &RunReport| matches!(report.outcome, Outcome::Failed | Outcome::Held | Outcome::Stopped);
+    if reports.iter().any(undone) { Err(Failure::Partly) } else { Ok(()) }
+}
+
+/// A table of what was done, and below it what was not and what to do about it.
+pub(super) fn print(reports: &[RunReport]) -> anyhow::Result<()> {
+    let mut table = output::table(&["tenant", "resource", "outcome", "round", "pages", "rows", "written", "changes", "requests", "throttled", "seconds"]);
+    for r in reports {
+        table.add_row([
+            r.tenant.clone(),
+            r.resource.to_owned(),
+            r.outcome.as_str().to_owned(),
+            r.mode.as_str().to_owned(),
+            output::thousands(r.pages),
+            output::thousands(r.rows),
+            output::thousands(r.writes),
+            output::thousands(r.changes),
+            output::thousands(r.requests),
+            output::thousands(r.throttled),
+            format!("{:.1}", r.seconds),
+        ]);
+    }
+    output::line(&table.to_string())?;
+    for r in reports {
+        if let Some(message) = &r.message {
+            output::line(&format!("{} {}: {message}", r.tenant, r.resource))?;
+        }
+        if let Some(hint) = &r.hint {
+            output::line(&format!("    {hint}"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The configuration as it is written: types of the keys only. What they mean is checked elsewhere.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Raw {
+    pub data_dir: Option<PathBuf>,
+    pub group: Option<String>,
+    pub app: Option<RawApp>,
+    pub sync: RawSync,
+    pub schedule: BTreeMap<String, String>,
+    pub resources: BTreeMap<String, RawResource>,
+    pub tenants: Vec<RawTenant>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawApp {
+    pub client_id: Option<String>,
+    pub client_secret_file: Option<PathBuf>,
+    pub client_secret_env: Option<String>,
+    pub certificate_file: Option<PathBuf>,
+    pub federated_token_file: Option<PathBuf>,
+    pub managed_identity: Option<bool>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawSync {
+    pub sweep_hold_share: f64,
+    pub sweep_hold_rows: u64,
+    pub tenants_at_once: usize,
+    pub resources_at_once: usize,
+    pub request_timeout_secs: u64,
+    pub give_up_after_secs: u64,
+}
+
+impl Default for RawSync {
+    fn default() -> RawSync {
+        RawSync {
+            sweep_hold_share: 0.25,
+            sweep_hold_rows: 50,
+            tenants_at_once: 4,
+            resources_at_once: 4,
+            request_timeout_secs: 120,
+            give_up_after_secs: 600,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawResource {
+    pub extra: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawTenant {
+    pub name: Option<String>,
+    pub id: Option<String>,
+    pub cloud: Option<String>,
+    pub login_url: Option<String>,
+    pub graph_url: Option<String>,
+    pub app: Option<RawApp>,
+    pub resources: Option<Vec<String>>,
+    pub except: Vec<String>,
+}

@@ -1,0 +1,235 @@
+//! Which runs are due, which are running, which must wait: within limits, and never the same resource of a tenant twice at once.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::schedule::{interval, spread};
+use crate::config::{Config, Tenant};
+use crate::resources::{self, Resource};
+use crate::sync::{Engine, Mode, Outcome, RunReport, RunRequest, Target, Trigger};
+
+/// A resource that is ruled out is tried again after this, then after twice as long, and so on.
+const FIRST_RETRY: Duration = Duration::from_secs(3600);
+/// But at least this often.
+const LONGEST_RETRY: Duration = Duration::from_secs(24 * 3600);
+/// How long the pages in hand may take at the end.
+const LAST_PAGES: Duration = Duration::from_secs(20);
+
+/// Tenant and resource.
+type Key = (String, &'static str);
+
+/// The state of the daemon's work. Everything in it is bounded by tenants times resources.
+pub(super) struct Driver {
+    engine: Engine,
+    config: Config,
+    stop: CancellationToken,
+    /// Not before these instants.
+    later: BTreeMap<(Instant, Key), ()>,
+    ready: VecDeque<Key>,
+    /// In `later`, in `ready`, waiting for a parent, or running.
+    known: BTreeSet<Key>,
+    /// Runs that wait for the run of another resource of the tenant.
+    waiting: HashMap<Key, Vec<Key>>,
+    running: JoinSet<RunReport>,
+    ruled_out: HashMap<Key, (u32, Instant)>,
+    done: u64,
+    failed: u64,
+}
+
+impl Driver {
+    pub fn new(engine: Engine, config: Config, stop: CancellationToken) -> Driver {
+        Driver {
+            engine,
+            config,
+            stop,
+            later: BTreeMap::new(),
+            ready: VecDeque::new(),
+            known: BTreeSet::new(),
+            waiting: HashMap::new(),
+            running: JoinSet::new(),
+            ruled_out: HashMap::new(),
+            done: 0,
+            failed: 0,
+        }
+    }
+
+    pub fn tenants(&self) -> usize {
+        self.config.tenants.len()
+    }
+
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// One line for `systemctl status`.
+    pub fn summary(&self) -> String {
+        format!(
+            "{} tenants; {} runs in progress, {} due, {} done, {} failed",
+            self.config.tenants.len(),
+            self.running.len(),
+            self.ready.len(),
+            self.done,
+            self.failed
+        )
+    }
+
+    /// At the start everything is due at once, within the limits.
+    pub fn everything(&mut self) {
+        let keys: Vec<Key> =
+            self.config.tenants.iter().flat_map(|t| t.resources.iter().map(|resource| (t.name.clone(), *resource))).collect();
+        for key in keys {
+            self.enqueue(key, Duration::ZERO);
+        }
+    }
+
+    /// The schedule names a resource: every tenant that mirrors it follows, each at its place in the interval.
+    pub fn tick(&mut self, resource: &'static str) {
+        let interval = self.config.schedule.get(resource).and_then(|cron| interval(cron)).unwrap_or_default();
+        let mirrors = |tenant: &&Tenant| tenant.resources.contains(&resource);
+        let names: Vec<String> = self.config.tenants.iter().filter(mirrors).map(|t| t.name.clone()).collect();
+        for name in names {
+            let after = spread(&name, interval);
+            self.enqueue((name, resource), after);
+        }
+    }
+
+    /// Puts a run in line, unless it is there already: ticks that are missed are made up for once.
+    fn enqueue(&mut self, key: Key, after: Duration) {
+        let ruled_out = self.ruled_out.get(&key).is_some_and(|(_, until)| Instant::now() + after < *until);
+        if ruled_out || !self.known.insert(key.clone()) {
+            return;
+        }
+        match after {
+            Duration::ZERO => self.line_up(key),
+            after => drop(self.later.insert((Instant::now() + after, key), ())),
+        }
+    }
+
+    /// A run whose rows hang on another resource's rows waits for that one's run.
+    fn line_up(&mut self, key: Key) {
+        let parent = resources::find(key.1).and_then(|r| r.definition.rows_of).map(|parent| (key.0.clone(), parent));
+        match parent {
+            Some(parent) if self.known.contains(&parent) => self.waiting.entry(parent).or_default().push(key),
+            _ => self.ready.push_back(key),
+        }
+    }
+
+    /// Starts runs while there is room.
+    pub fn start_what_is_due(&mut self) {
+        let now = Instant::now();
+        while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
+            let ((_, key), ()) = entry.remove_entry();
+            self.line_up(key);
+        }
+        let limit = self.config.sync.tenants_at_once * self.config.sync.resources_at_once;
+        while self.running.len() < limit && !self.stop.is_cancelled() {
+            let Some(key) = self.ready.pop_front() else { break };
+            let tenant = self.config.tenants.iter().find(|t| t.name == key.0);
+            let (Some(tenant), Some(resource)) = (tenant, resources::find(key.1)) else {
+                // The tenant went with a reload.
+                self.forget(&key);
+                continue;
+            };
+            self.start(tenant.clone(), resource);
+        }
+    }
+
+    fn start(&mut self, tenant: Tenant, resource: &'static Resource) {
+        let (engine, cancel) = (self.engine.clone(), self.stop.clone());
+        self.running.spawn(async move {
+            let target = Target::from(&tenant);
+            let request = RunRequest { mode: Mode::Incremental, accept_sweep: false, trigger: Trigger::Schedule, cancel };
+            engine.run(&target, resource, request).await
+        });
+    }
+
+    fn forget(&mut self, key: &Key) {
+        self.known.remove(key);
+        for key in self.waiting.remove(key).unwrap_or_default() {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Waits for the end of a run, or until one is due.
+    pub async fn something_happens(&mut self) {
+        let due = self.later.first_key_value().map(|((at, _), ())| *at);
+        let sleep = async {
+            match due {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(ended) = self.running.join_next() => match ended {
+                Ok(report) => self.ended(report),
+                Err(error) => tracing::error!(%error, "a run broke off"),
+            },
+            () = sleep => {}
+        }
+    }
+
+    fn ended(&mut self, report: RunReport) {
+        let key = (report.tenant.clone(), report.resource);
+        self.forget(&key);
+        let message = report.message.as_deref().unwrap_or_default();
+        let hint = report.hint.as_deref().unwrap_or_default();
+        let (tenant, resource) = (&report.tenant, report.resource);
+        match report.outcome {
+            Outcome::Done => {
+                self.done += 1;
+                self.ruled_out.remove(&key);
+                tracing::info!(
+                    tenant, resource, round = report.mode.as_str(), pages = report.pages, rows = report.rows, writes = report.writes,
+                    changes = report.changes, requests = report.requests, throttled = report.throttled, seconds = report.seconds, "synced"
+                );
+            }
+            Outcome::Stopped => tracing::info!(tenant, resource, "stopped"),
+            Outcome::Unavailable => {
+                let times = self.ruled_out.get(&key).map_or(0, |(times, _)| *times);
+                let wait = FIRST_RETRY.saturating_mul(1 << times.min(5)).min(LONGEST_RETRY);
+                tracing::warn!(tenant, resource, retry_seconds = wait.as_secs(), "ruled out: {message}. {hint}");
+                self.ruled_out.insert(key, (times + 1, Instant::now() + wait));
+            }
+            Outcome::Held => tracing::warn!(tenant, resource, "held: {message}. {hint}"),
+            Outcome::Failed => {
+                self.failed += 1;
+                tracing::error!(tenant, resource, "failed: {message}. {hint}");
+            }
+        }
+    }
+
+    /// Takes a new configuration over: what runs goes on, new tenants are synced at once.
+    pub fn reconfigure(&mut self, config: Config) {
+        if config.data_dir != self.config.data_dir {
+            tracing::warn!("data_dir changes only with a restart");
+        }
+        let old: BTreeSet<Key> =
+            self.config.tenants.iter().flat_map(|t| t.resources.iter().map(|r| (t.name.clone(), *r))).collect();
+        self.config = Config { data_dir: self.config.data_dir.clone(), ..config };
+        // Permissions may have been granted: what was ruled out is tried again.
+        self.ruled_out.clear();
+        let new: Vec<Key> =
+            self.config.tenants.iter().flat_map(|t| t.resources.iter().map(|r| (t.name.clone(), *r))).collect();
+        for key in new.into_iter().filter(|key| !old.contains(key)) {
+            self.enqueue(key, Duration::ZERO);
+        }
+    }
+
+    /// Waits for the pages in hand.
+    pub async fn finish(mut self) {
+        let all = async {
+            while let Some(ended) = self.running.join_next().await {
+                if let Ok(report) = ended {
+                    tracing::debug!(tenant = report.tenant, resource = report.resource, outcome = report.outcome.as_str(), "ended");
+                }
+            }
+        };
+        if tokio::time::timeout(LAST_PAGES, all).await.is_err() {
+            tracing::warn!("some pages took too long; the next start fetches them again");
+        }
+    }
+}

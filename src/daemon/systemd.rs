@@ -1,0 +1,59 @@
+//! What systemd is told, when it asks: readiness, status, watchdog. Nothing happens elsewhere.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::time::{Interval, MissedTickBehavior};
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd could not be told");
+    }
+}
+
+pub(super) fn ready() {
+    notify(&[NotifyState::Ready]);
+}
+
+pub(super) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(_) => notify(&[NotifyState::Reloading]),
+    }
+}
+
+pub(super) fn stopping() {
+    notify(&[NotifyState::Stopping]);
+}
+
+pub(super) fn status(text: &str) {
+    notify(&[NotifyState::Status(text)]);
+}
+
+/// Feeds the watchdog twice as often as it asks, from the daemon's own loop: a loop that hangs is noticed.
+pub(super) struct Watchdog {
+    interval: Option<Interval>,
+}
+
+impl Watchdog {
+    pub fn start() -> Watchdog {
+        let every = sd_notify::watchdog_enabled().map(|limit| (limit / 2).max(Duration::from_millis(100)));
+        let interval = every.map(|every| {
+            let mut interval = tokio::time::interval(every);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            interval
+        });
+        Watchdog { interval }
+    }
+
+    /// Waits until it is time, and feeds it.
+    pub async fn beat(&mut self) {
+        match &mut self.interval {
+            Some(interval) => {
+                interval.tick().await;
+                notify(&[NotifyState::Watchdog]);
+            }
+            None => std::future::pending().await,
+        }
+    }
+}

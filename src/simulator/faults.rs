@@ -1,0 +1,141 @@
+//! Faults on demand: which request they hit and what happens to it. Knows no objects.
+
+use serde::Deserialize;
+
+/// How an answer asks to wait.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Retry {
+    /// No Retry-After.
+    #[default]
+    Missing,
+    /// Whole or decimal seconds, as written.
+    Seconds(String),
+    /// An HTTP date so many seconds from now.
+    Date(u64),
+}
+
+/// What happens.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// An error in Graph's form; an empty code gives an empty body.
+    Error {
+        status: u16,
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: String,
+        #[serde(default)]
+        retry_after: Retry,
+    },
+    /// A body that is HTML.
+    Html { status: u16 },
+    /// The connection breaks in the middle of the body.
+    Reset,
+    /// The body ends in the middle, with a length that agrees.
+    Truncate,
+    /// Nothing comes for so many milliseconds; then the answer.
+    Hang { millis: u64 },
+    /// The nextLink or deltaLink names this origin.
+    ForeignLink { origin: String },
+    /// A redirect to this URL.
+    Redirect { to: String },
+    /// A delta or listing succeeds without any object.
+    Empty,
+    /// The same page for ever, under a new link each time.
+    Loop,
+    /// 410 with or without `Location`.
+    Gone { location: bool },
+}
+
+/// A fault: what it does, and to which requests.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Fault {
+    /// Part of path or query; empty matches all.
+    #[serde(default)]
+    pub matching: String,
+    /// Skips so many matching requests first.
+    #[serde(default)]
+    pub after: u64,
+    /// One matching request in this many; 0 and 1 mean each.
+    #[serde(default)]
+    pub every: u64,
+    /// 0 to 1; each otherwise chosen request is hit with this probability.
+    #[serde(default = "certain")]
+    pub probability: f64,
+    /// Hits so many at most; 0 means no limit.
+    #[serde(default)]
+    pub times: u64,
+    pub action: Action,
+}
+
+fn certain() -> f64 {
+    1.0
+}
+
+impl Fault {
+    /// A fault that hits every request whose path or query contains `matching`.
+    pub fn new(matching: &str, action: Action) -> Fault {
+        Fault { matching: matching.to_owned(), after: 0, every: 1, probability: 1.0, times: 0, action }
+    }
+
+    /// Skips the first matching requests.
+    pub fn after(self, after: u64) -> Fault {
+        Fault { after, ..self }
+    }
+
+    /// Hits so many at most.
+    pub fn times(self, times: u64) -> Fault {
+        Fault { times, ..self }
+    }
+
+    /// One in this many.
+    pub fn every(self, every: u64) -> Fault {
+        Fault { every, ..self }
+    }
+
+    /// With this probability.
+    pub fn probability(self, probability: f64) -> Fault {
+        Fault { probability, ..self }
+    }
+}
+
+/// The faults of a tenant, with their counts.
+#[derive(Debug)]
+pub(super) struct Faults {
+    list: Vec<(Fault, u64, u64)>,
+    random: fastrand::Rng,
+}
+
+impl Faults {
+    pub fn new(seed: u64) -> Faults {
+        Faults { list: Vec::new(), random: fastrand::Rng::with_seed(seed ^ 0xfa17) }
+    }
+
+    pub fn add(&mut self, fault: Fault) {
+        self.list.push((fault, 0, 0));
+    }
+
+    pub fn clear(&mut self) {
+        self.list.clear();
+    }
+
+    /// What happens to this request, if anything. The first fault that hits counts.
+    pub fn strike(&mut self, path_and_query: &str) -> Option<Action> {
+        for (fault, seen, hits) in &mut self.list {
+            if !path_and_query.contains(&fault.matching) {
+                continue;
+            }
+            *seen += 1;
+            let exhausted = fault.times > 0 && *hits >= fault.times;
+            let due = *seen > fault.after && (*seen - fault.after - 1).is_multiple_of(fault.every.max(1));
+            if exhausted || !due || self.random.f64() >= fault.probability {
+                continue;
+            }
+            *hits += 1;
+            return Some(fault.action.clone());
+        }
+        None
+    }
+}

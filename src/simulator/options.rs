@@ -1,0 +1,114 @@
+//! What a simulated tenant is made like. Plain data.
+
+/// Microsoft Entra ID licence of the tenant, which decides what is answered and what refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Premium {
+    Free,
+    P1,
+    P2,
+}
+
+/// Quirks of the real delta queries, all of which a correct client survives.
+#[derive(Clone, Debug)]
+pub struct Quirks {
+    /// One page in this many is empty and goes on; 0 = never.
+    pub empty_page_every: u32,
+    /// On one page in this many an object of the page before comes again; 0 = never.
+    pub repeat_every: u32,
+    /// The first round tells of deleted objects and removed members too.
+    pub tombstones_in_first_round: bool,
+    /// Unknown annotations and a wrong context.
+    pub annotations: bool,
+    /// A purge is told as removed links in the groups.
+    pub announce_purged_links: bool,
+}
+
+impl Default for Quirks {
+    fn default() -> Quirks {
+        Quirks { empty_page_every: 5, repeat_every: 2, tombstones_in_first_round: true, annotations: true, announce_purged_links: false }
+    }
+}
+
+impl Quirks {
+    /// A service that behaves.
+    pub fn none() -> Quirks {
+        Quirks { empty_page_every: 0, repeat_every: 0, tombstones_in_first_round: false, annotations: false, announce_purged_links: false }
+    }
+}
+
+/// One simulated tenant.
+#[derive(Clone, Debug)]
+pub struct TenantOptions {
+    /// Short name: part of its domain and ids.
+    pub name: String,
+    pub display_name: String,
+    pub domain: String,
+    pub seed: u64,
+    /// Users of all kinds at the start.
+    pub people: usize,
+    /// Groups; two for five people, at most 5,000, when not said.
+    pub groups: Option<usize>,
+    /// Members of the one huge group; a third of all people when not said.
+    pub huge_group: Option<usize>,
+    /// Application permissions that are consented.
+    pub permissions: Vec<String>,
+    pub premium: Premium,
+    /// Objects on a delta page.
+    pub delta_page: usize,
+    /// Links of one delta page, over all its groups.
+    pub delta_links: usize,
+    pub quirks: Quirks,
+    /// Whether the tenant's clock follows the wall clock; otherwise it stands until it is advanced.
+    pub real_time: bool,
+}
+
+impl Default for TenantOptions {
+    fn default() -> TenantOptions {
+        TenantOptions::new("contoso", 1, 200)
+    }
+}
+
+impl TenantOptions {
+    /// A tenant of this name, seed and size, with every read permission and P2.
+    pub fn new(name: &str, seed: u64, people: usize) -> TenantOptions {
+        let permissions = [
+            "User.Read.All", "GroupMember.Read.All", "Device.Read.All", "Application.Read.All", "AdministrativeUnit.Read.All",
+            "RoleManagement.Read.Directory", "RoleAssignmentSchedule.Read.Directory", "RoleEligibilitySchedule.Read.Directory",
+            "LicenseAssignment.Read.All", "Organization.Read.All", "AuditLog.Read.All",
+        ];
+        TenantOptions {
+            name: name.to_owned(),
+            display_name: format!("{}{} Ltd", name[..1].to_uppercase(), &name[1..]),
+            domain: format!("{name}.example"),
+            seed,
+            people,
+            groups: None,
+            huge_group: None,
+            permissions: permissions.map(str::to_owned).to_vec(),
+            premium: Premium::P2,
+            delta_page: 200,
+            delta_links: 1000,
+            quirks: Quirks::default(),
+            real_time: false,
+        }
+    }
+
+    fn derived(&self, what: u64) -> String {
+        super::generate::guid(&mut fastrand::Rng::with_seed(self.seed ^ (what << 56) ^ self.name.bytes().fold(7, |h, b| h * 31 + u64::from(b))))
+    }
+
+    /// The tenant id, from name and seed.
+    pub fn tenant_id(&self) -> String {
+        self.derived(1)
+    }
+
+    /// The app registration's client id.
+    pub fn client_id(&self) -> String {
+        self.derived(2)
+    }
+
+    /// The app registration's secret.
+    pub fn client_secret(&self) -> String {
+        format!("sim~{}", self.derived(3).replace('-', ""))
+    }
+}

@@ -1,0 +1,290 @@
+//! The server: sockets, tokens, faults, the request log. Knows nothing of what is answered.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request as HttpRequest, State};
+use axum::response::Response;
+use http::{HeaderName, HeaderValue, Method};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::Answer;
+use super::control;
+use super::delta::Twist;
+use super::faults::{Action, Retry};
+use super::listing::Query;
+use super::options::TenantOptions;
+use super::routes::{self, Request};
+use super::tenant::{RequestRecord, Tenant};
+use super::token;
+
+/// A simulated Microsoft: login and Graph of any number of tenants on one port. Ends when the last handle is dropped or stopped.
+#[derive(Clone)]
+pub struct Simulator {
+    pub(super) shared: Arc<Shared>,
+    _stop: Arc<tokio_util::sync::DropGuard>,
+    stopping: CancellationToken,
+}
+
+pub(super) struct Shared {
+    address: SocketAddr,
+    tenants: RwLock<BTreeMap<String, Tenant>>,
+}
+
+impl Shared {
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A tenant by id, domain or name.
+    pub fn tenant(&self, name: &str) -> Option<Tenant> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.values().find(|t| t.tenant_id() == name || t.shared.options.domain == name || t.name() == name).cloned()
+    }
+
+    pub fn tenants(&self) -> Vec<Tenant> {
+        self.tenants.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+impl Simulator {
+    /// Starts on this address; port 0 takes a free one.
+    pub async fn start(listen: SocketAddr) -> io::Result<Simulator> {
+        let listener = TcpListener::bind(listen).await?;
+        let shared = Arc::new(Shared { address: listener.local_addr()?, tenants: RwLock::default() });
+        let stopping = CancellationToken::new();
+        let router = Router::new().fallback(handle).with_state(Arc::clone(&shared));
+        let stopped = stopping.clone();
+        tokio::spawn(async move {
+            let serve = axum::serve(listener, router);
+            tokio::select! {
+                // The listener ends only with an error of the machine.
+                result = async { serve.await } => if let Err(error) = result {
+                    tracing::error!(%error, "the simulator stopped");
+                },
+                () = stopped.cancelled() => {}
+            }
+        });
+        Ok(Simulator { shared, _stop: Arc::new(stopping.clone().drop_guard()), stopping })
+    }
+
+    /// Starts on a free port of loopback.
+    pub async fn start_local() -> io::Result<Simulator> {
+        Simulator::start(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// Both login_url and graph_url.
+    pub fn origin(&self) -> String {
+        self.shared.origin()
+    }
+
+    /// Makes a tenant. One of the same name is replaced.
+    pub fn add_tenant(&self, options: TenantOptions) -> Tenant {
+        let tenant = Tenant::new(options);
+        self.shared.tenants.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.name().to_owned(), tenant.clone());
+        tenant
+    }
+
+    /// Stops listening.
+    pub fn stop(&self) {
+        self.stopping.cancel();
+    }
+}
+
+async fn handle(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().trim_matches('/').to_owned();
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+    let gzip = header("accept-encoding").contains("gzip");
+    let body = axum::body::to_bytes(body, 1024 * 1024).await.unwrap_or_default();
+    let segments: Vec<&str> = path.split('/').collect();
+    let mut response = match segments[..] {
+        ["_simulator", ..] | [""] => control::answer(&shared, &parts.method, &path, &query, &body).into_response(gzip),
+        [tenant, "oauth2", "v2.0", "token"] if parts.method == Method::POST => login(&shared, tenant, &body),
+        ["v1.0", ..] => {
+            let asked = Asked {
+                method: parts.method.clone(),
+                path: path.strip_prefix("v1.0").unwrap_or_default().trim_matches('/').to_owned(),
+                query,
+                bearer: header("authorization").strip_prefix("Bearer ").unwrap_or_default().to_owned(),
+                eventual: header("consistencylevel").eq_ignore_ascii_case("eventual"),
+                minimal: header("prefer").contains("return=minimal"),
+                priority: Some(header("x-ms-throttle-priority")).filter(|p| !p.is_empty()),
+                gzip,
+            };
+            graph(&shared, asked, &body).await
+        }
+        _ => Answer::error(404, "ResourceNotFound", "Resource not found for the segment.").into_response(gzip),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        ("request-id", uuid::Uuid::new_v4().to_string()),
+        ("client-request-id", header("client-request-id")),
+        ("x-ms-ags-diagnostic", json!({"ServerInfo": {"DataCenter": "Simulator", "Slice": "E", "Ring": "0", "ScaleUnit": "000", "RoleInstance": "SIM"}}).to_string()),
+    ] {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+fn login(shared: &Shared, name: &str, body: &Bytes) -> Response {
+    let form: Vec<(String, String)> = url::form_urlencoded::parse(body).into_owned().collect();
+    let tenant = shared.tenant(name);
+    if let Some(tenant) = &tenant
+        && let Some(Action::Error { status, code, message, .. }) = strike(tenant, &format!("{name}/oauth2/v2.0/token"))
+    {
+        let number: u32 = code.parse().unwrap_or(90_033);
+        let body = json!({"error": "temporarily_unavailable", "error_description": format!("AADSTS{number}: {message}"), "error_codes": [number]});
+        return Answer::ok(&body).with_status(status).into_response(false);
+    }
+    token::answer(name, tenant.as_ref(), &form, &shared.origin()).into_response(false)
+}
+
+struct Asked {
+    method: Method,
+    path: String,
+    query: String,
+    bearer: String,
+    eventual: bool,
+    minimal: bool,
+    priority: Option<String>,
+    gzip: bool,
+}
+
+fn strike(tenant: &Tenant, text: &str) -> Option<Action> {
+    tenant.shared.faults.lock().unwrap_or_else(PoisonError::into_inner).strike(text)
+}
+
+async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
+    let refuse = |message: &str| token::unauthorized(message).into_response(asked.gzip);
+    let Some((tenant, expires, roles)) = token::read(&asked.bearer) else {
+        return refuse(if asked.bearer.is_empty() { "Access token is empty." } else { "CompactToken parsing failed with error code: 80049217" });
+    };
+    let Some(tenant) = shared.tenant(&tenant) else { return refuse("Access token validation failure. Invalid tenant.") };
+    if tenant.now().as_second() >= expires {
+        return refuse("Access token has expired or is not yet valid.");
+    }
+    tokio::time::sleep(tenant.latency()).await;
+    let struck = strike(&tenant, &format!("{}?{}", asked.path, asked.query));
+    let twist = Twist { empty: struck == Some(Action::Empty), circle: struck == Some(Action::Loop) };
+    if let Some(Action::Hang { millis }) = struck {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+    let origin = shared.origin();
+    let answered = |path: &str, query: &str, twist: Twist| {
+        let request = Request {
+            tenant: &tenant,
+            roles: &roles,
+            path,
+            query: Query::parse(query),
+            eventual: asked.eventual,
+            minimal: asked.minimal,
+            origin: &origin,
+            twist,
+        };
+        routes::answer(&request)
+    };
+    let mut answer = match (&asked.method, asked.path.as_str()) {
+        (&Method::GET, path) => answered(path, &asked.query, twist),
+        (&Method::POST, "$batch") => batch(body, |path, query| answered(path, query, Twist::default())),
+        _ => Answer::error(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."),
+    };
+    if let Some(action) = &struck {
+        answer = strike_answer(action, answer, &origin, &asked.path);
+    }
+    tenant.record(RequestRecord {
+        method: asked.method.to_string(),
+        path: asked.path.clone(),
+        query: asked.query.clone(),
+        status: answer.status,
+        priority: asked.priority.clone(),
+    });
+    let answer = answer.with_header("x-ms-resource-unit", "1");
+    match struck {
+        Some(Action::Reset) => broken(answer),
+        _ => answer.into_response(asked.gzip),
+    }
+}
+
+/// What a fault makes of an answer.
+fn strike_answer(action: &Action, answer: Answer, origin: &str, path: &str) -> Answer {
+    match action {
+        Action::Error { status, code, message, retry_after } => {
+            let failed = match code.is_empty() && message.is_empty() {
+                true => Answer::json(*status, ""),
+                false => Answer::error(*status, code, message),
+            };
+            match retry_after {
+                Retry::Missing => failed,
+                Retry::Seconds(text) => failed.with_header("retry-after", text.clone()),
+                Retry::Date(seconds) => {
+                    let at = std::time::SystemTime::now() + Duration::from_secs(*seconds);
+                    failed.with_header("retry-after", httpdate::fmt_http_date(at))
+                }
+            }
+        }
+        Action::Html { status } => Answer {
+            content_type: "text/html",
+            ..Answer::json(*status, "<html><body><h1>Our services aren't available right now</h1></body></html>")
+        },
+        Action::Truncate => {
+            let half = (0..=answer.body.len() / 2).rev().find(|i| answer.body.is_char_boundary(*i)).unwrap_or(0);
+            Answer { body: answer.body[..half].to_owned(), ..answer }
+        }
+        Action::ForeignLink { origin: foreign } => Answer { body: answer.body.replace(&format!("{origin}/v1.0/{path}"), &format!("{foreign}/v1.0/{path}")), ..answer },
+        Action::Redirect { to } => Answer::json(302, "").with_header("location", to.clone()),
+        Action::Gone { location } => {
+            let gone = Answer::error(410, "resyncRequired", "Resync required. Replace any local items with the server's version.");
+            match location {
+                true => gone.with_header("location", format!("{origin}/v1.0/{path}?$deltatoken=")),
+                false => gone,
+            }
+        }
+        Action::Reset | Action::Hang { .. } | Action::Empty | Action::Loop => answer,
+    }
+}
+
+/// A body that breaks off: the length promises more than comes.
+fn broken(answer: Answer) -> Response {
+    let half = Bytes::copy_from_slice(&answer.body.as_bytes()[..answer.body.len() / 2]);
+    let parts: [Result<Bytes, io::Error>; 2] = [Ok(half), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
+    let mut response = Response::new(Body::from_stream(futures_util::stream::iter(parts)));
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// `$batch` of GETs: at most twenty, ids unique, answered in any order.
+fn batch(body: &Bytes, answered: impl Fn(&str, &str) -> Answer) -> Answer {
+    let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let Some(requests) = json["requests"].as_array().filter(|r| r.len() <= 20) else {
+        return Answer::error(400, "BadRequest", "Invalid batch payload format.");
+    };
+    let mut ids: Vec<String> = requests.iter().map(|r| r["id"].as_str().unwrap_or_default().to_lowercase()).collect();
+    ids.sort();
+    ids.dedup();
+    if ids.len() != requests.len() || ids.iter().any(String::is_empty) {
+        return Answer::error(400, "BadRequest", "Ids of requests in a batch must be unique.");
+    }
+    let responses: Vec<serde_json::Value> = requests
+        .iter()
+        .rev()
+        .map(|request| {
+            let url = request["url"].as_str().unwrap_or_default().trim_matches('/');
+            let (path, query) = url.split_once('?').unwrap_or((url, ""));
+            let answer = answered(path, query);
+            let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+            json!({"id": request["id"], "status": answer.status, "headers": {"Content-Type": "application/json"}, "body": body})
+        })
+        .collect();
+    Answer::ok(&json!({"responses": responses}))
+}

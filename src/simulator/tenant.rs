@@ -1,0 +1,289 @@
+//! One simulated tenant: its store, clock, faults and request log, and the handle by which tests move it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+use super::faults::{Fault, Faults};
+use super::generate::{self, Random};
+use super::options::TenantOptions;
+use super::schema::Kind;
+use super::store::{Relation, Store};
+
+/// A request as it was answered.
+#[derive(Clone, Debug)]
+pub struct RequestRecord {
+    pub method: String,
+    /// Path without the version.
+    pub path: String,
+    /// Query as sent.
+    pub query: String,
+    pub status: u16,
+    /// `x-ms-throttle-priority`, when sent.
+    pub priority: Option<String>,
+}
+
+pub(super) struct Shared {
+    pub options: TenantOptions,
+    pub tenant_id: String,
+    pub client_id: String,
+    store: RwLock<Store>,
+    clock: RwLock<(Timestamp, Instant)>,
+    pub faults: Mutex<Faults>,
+    requests: Mutex<Vec<RequestRecord>>,
+    permissions: RwLock<Vec<String>>,
+    random: Mutex<Random>,
+    latency_millis: AtomicU64,
+    /// Seconds that a token lives.
+    pub token_life: AtomicU64,
+    /// Secret of the app; changes when a test revokes it.
+    pub secret: RwLock<String>,
+    /// `$select` texts that delta tokens refer to.
+    pub selections: Mutex<Vec<String>>,
+}
+
+/// Handle of a simulated tenant; cheap to clone.
+#[derive(Clone)]
+pub struct Tenant {
+    pub(super) shared: Arc<Shared>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Tenant {
+    pub(super) fn new(options: TenantOptions) -> Tenant {
+        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+        let mut random = Random::with_seed(options.seed);
+        let mut store = Store::default();
+        store.announce_purged_links = options.quirks.announce_purged_links;
+        generate::generate(&mut store, &options, now, &mut random);
+        let shared = Shared {
+            tenant_id: options.tenant_id(),
+            client_id: options.client_id(),
+            secret: RwLock::new(options.client_secret()),
+            permissions: RwLock::new(options.permissions.clone()),
+            faults: Mutex::new(Faults::new(options.seed)),
+            options,
+            store: RwLock::new(store),
+            clock: RwLock::new((now, Instant::now())),
+            requests: Mutex::default(),
+            random: Mutex::new(random),
+            latency_millis: AtomicU64::new(0),
+            token_life: AtomicU64::new(3599),
+            selections: Mutex::default(),
+        };
+        Tenant { shared: Arc::new(shared) }
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Store> {
+        self.shared.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Store> {
+        self.shared.store.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn random(&self) -> MutexGuard<'_, Random> {
+        lock(&self.shared.random)
+    }
+
+    /// The tenant id.
+    pub fn tenant_id(&self) -> &str {
+        &self.shared.tenant_id
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.shared.options.name
+    }
+
+    /// The app registration's client id.
+    pub fn client_id(&self) -> &str {
+        &self.shared.client_id
+    }
+
+    /// The app registration's secret.
+    pub fn client_secret(&self) -> String {
+        self.shared.secret.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Exchanges the secret; tokens that were issued stay good.
+    pub fn set_client_secret(&self, secret: &str) {
+        *self.shared.secret.write().unwrap_or_else(PoisonError::into_inner) = secret.to_owned();
+    }
+
+    /// The simulated time.
+    pub fn now(&self) -> Timestamp {
+        let (at, since) = *self.shared.clock.read().unwrap_or_else(PoisonError::into_inner);
+        let passed = if self.shared.options.real_time { since.elapsed() } else { Duration::ZERO };
+        at + SignedDuration::try_from(passed).unwrap_or_default()
+    }
+
+    /// Moves the simulated time forward.
+    pub fn advance(&self, by: Duration) {
+        let mut clock = self.shared.clock.write().unwrap_or_else(PoisonError::into_inner);
+        clock.0 += SignedDuration::try_from(by).unwrap_or_default();
+    }
+
+    /// Adds a fault.
+    pub fn fault(&self, fault: Fault) {
+        lock(&self.shared.faults).add(fault);
+    }
+
+    /// Takes all faults away.
+    pub fn clear_faults(&self) {
+        lock(&self.shared.faults).clear();
+    }
+
+    /// Every answer takes at least this long.
+    pub fn set_latency(&self, latency: Duration) {
+        self.shared.latency_millis.store(latency.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn latency(&self) -> Duration {
+        Duration::from_millis(self.shared.latency_millis.load(Ordering::Relaxed))
+    }
+
+    /// How long tokens live from now on, in seconds.
+    pub fn set_token_life(&self, seconds: u64) {
+        self.shared.token_life.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Consents to exactly these permissions; tokens asked for from now on carry them.
+    pub fn set_permissions(&self, permissions: &[&str]) {
+        *self.shared.permissions.write().unwrap_or_else(PoisonError::into_inner) = permissions.iter().map(|p| (*p).to_owned()).collect();
+    }
+
+    pub(super) fn permissions(&self) -> Vec<String> {
+        self.shared.permissions.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn record(&self, record: RequestRecord) {
+        lock(&self.shared.requests).push(record);
+    }
+
+    /// What was asked of this tenant's Graph so far.
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        lock(&self.shared.requests).clone()
+    }
+
+    /// Forgets what was asked so far.
+    pub fn clear_requests(&self) {
+        lock(&self.shared.requests).clear();
+    }
+
+    /// Ids of live objects of a kind.
+    pub fn ids(&self, kind: Kind) -> Vec<String> {
+        self.read().live(kind).map(|object| object.id.clone()).collect()
+    }
+
+    /// Creates an object from Graph properties; returns its id.
+    pub fn create(&self, kind: Kind, properties: Value) -> String {
+        let id = generate::guid(&mut self.random());
+        let properties = match properties {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        };
+        self.write().create(kind, &id, properties);
+        id
+    }
+
+    /// A person joins; returns the id.
+    pub fn hire(&self) -> String {
+        let now = self.now();
+        let number = 1_000_000 + self.read().all(Kind::User).len();
+        let mut random = self.random();
+        let (department, id) = (random.usize(..12), generate::guid(&mut random));
+        let properties = generate::person(&mut random, &self.shared.options.domain, number, 3, department, now);
+        drop(random);
+        self.write().create(Kind::User, &id, properties);
+        id
+    }
+
+    /// Sets properties; null clears one. `false` when there is no such object.
+    pub fn update(&self, id: &str, patch: Value) -> bool {
+        patch.as_object().is_some_and(|patch| self.write().update(id, patch))
+    }
+
+    /// Sets or removes a user's manager.
+    pub fn set_manager(&self, user: &str, manager: Option<&str>) {
+        self.write().set_manager(user, manager);
+    }
+
+    /// Adds a member to a group or administrative unit; `false` when it is one.
+    pub fn add_member(&self, of: &str, member: &str) -> bool {
+        self.write().link(of, Relation::Members, member)
+    }
+
+    /// Removes a member; `false` when it is none.
+    pub fn remove_member(&self, of: &str, member: &str) -> bool {
+        self.write().unlink(of, Relation::Members, member)
+    }
+
+    /// Adds an owner of a group.
+    pub fn add_owner(&self, of: &str, owner: &str) -> bool {
+        self.write().link(of, Relation::Owners, owner)
+    }
+
+    /// Removes an owner of a group.
+    pub fn remove_owner(&self, of: &str, owner: &str) -> bool {
+        self.write().unlink(of, Relation::Owners, owner)
+    }
+
+    /// Ids of the members of a group or unit.
+    pub fn members(&self, of: &str) -> Vec<String> {
+        let store = self.read();
+        let links = store.find(of).into_iter().flat_map(|object| object.live_links(Relation::Members));
+        links.map(|link| store.object(link.target).id.clone()).collect()
+    }
+
+    /// Deletes: softly where Entra keeps the object for 30 days.
+    pub fn delete(&self, id: &str) -> bool {
+        let now = self.now();
+        self.write().delete(id, now)
+    }
+
+    /// Brings a soft-deleted object back.
+    pub fn restore(&self, id: &str) -> bool {
+        self.write().restore(id)
+    }
+
+    /// Removes a soft-deleted object for good.
+    pub fn purge(&self, id: &str) -> bool {
+        self.write().purge(id)
+    }
+
+    /// The object's next change is never told by delta (it happens).
+    pub fn lose_next_change(&self, id: &str) {
+        self.write().lose_next_change(id);
+    }
+
+    /// Gives a directory role; with an end it is one that PIM activated. Returns the assignment's id.
+    pub fn assign_role(&self, principal: &str, role: &str, end: Option<Timestamp>) -> String {
+        let now = self.now();
+        let mut random = self.random();
+        generate::assign_role(&mut self.write(), principal, role, "/", end, now, &mut random)
+    }
+
+    /// Takes a directory role away.
+    pub fn end_role(&self, assignment: &str) {
+        let mut store = self.write();
+        store.end(Kind::RoleAssignment, assignment);
+        store.end(Kind::RoleAssignmentScheduleInstance, assignment);
+    }
+
+    /// Everything as it really is, by collection, in Graph's shape.
+    pub fn ground_truth(&self) -> Value {
+        super::truth::ground_truth(&self.read())
+    }
+
+    /// So many believable things happen: people join, move, leave, come back; memberships, managers, licences, roles change.
+    pub fn live(&self, events: usize) {
+        super::life::live(self, events);
+    }
+}

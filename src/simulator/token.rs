@@ -1,0 +1,96 @@
+//! The token endpoint, with Entra's errors. Tokens carry what was consented when they were issued and end by the tenant's clock.
+
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+
+use super::answer::Answer;
+use super::tenant::Tenant;
+
+const SEPARATOR: char = '.';
+
+fn refuse(status: u16, error: &str, code: u32, message: &str) -> Answer {
+    let (trace, correlation) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+    let at = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+    let body = json!({
+        "error": error,
+        "error_description": format!("AADSTS{code}: {message} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {at}"),
+        "error_codes": [code],
+        "timestamp": at,
+        "trace_id": trace.to_string(),
+        "correlation_id": correlation.to_string(),
+        "error_uri": format!("https://login.microsoftonline.com/error?code={code}"),
+    });
+    Answer::ok(&body).with_status(status)
+}
+
+/// Answers a token request for `tenant_name`, the tenant in the path; `tenant` is the one that has it.
+pub(super) fn answer(tenant_name: &str, tenant: Option<&Tenant>, form: &[(String, String)], origin: &str) -> Answer {
+    let field = |name: &str| form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
+    if matches!(tenant_name, "common" | "consumers") {
+        return refuse(400, "invalid_request", 9_001_023, "The grant type is not supported over the /common or /consumers endpoints.");
+    }
+    let Some(tenant) = tenant else {
+        let message = format!("Tenant '{tenant_name}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.");
+        return refuse(400, "invalid_request", 90_002, &message);
+    };
+    for name in ["grant_type", "scope"] {
+        if field(name).is_empty() {
+            let message = format!("The request body must contain the following parameter: '{name}'.");
+            return refuse(400, "invalid_request", 900_144, &message);
+        }
+    }
+    if field("grant_type") != "client_credentials" {
+        return refuse(400, "unsupported_grant_type", 70_003, "The app requested an unsupported grant type.");
+    }
+    let (client_id, secret) = (field("client_id"), field("client_secret"));
+    if client_id != tenant.client_id() {
+        let message = format!("Application with identifier '{client_id}' was not found in the directory '{}'.", tenant.shared.options.display_name);
+        return refuse(400, "unauthorized_client", 700_016, &message);
+    }
+    if secret.is_empty() {
+        let message = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
+        return refuse(401, "invalid_client", 7_000_218, message);
+    }
+    if secret != tenant.client_secret() {
+        let message = "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID.";
+        return refuse(401, "invalid_client", 7_000_215, message);
+    }
+    if field("scope") != format!("{origin}/.default") {
+        let message = format!("The provided value for the input parameter 'scope' is not valid. The scope {} is not valid.", field("scope"));
+        return refuse(400, "invalid_scope", 70_011, &message);
+    }
+    let life = tenant.shared.token_life.load(Ordering::Relaxed);
+    let expires = tenant.now().as_second() + i64::try_from(life).unwrap_or(i64::MAX / 2);
+    let token = [
+        "sim".to_owned(),
+        tenant.tenant_id().to_owned(),
+        expires.to_string(),
+        tenant.permissions().join(" ").replace(SEPARATOR, "~").replace(' ', "_"),
+        uuid::Uuid::new_v4().simple().to_string(),
+    ];
+    Answer::ok(&json!({
+        "token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": token.join(&SEPARATOR.to_string()),
+    }))
+}
+
+/// Whose token it is: tenant id, end in Unix seconds, permissions.
+pub(super) fn read(bearer: &str) -> Option<(String, i64, Vec<String>)> {
+    let mut parts = bearer.split(SEPARATOR);
+    let (sim, tenant, expires, roles) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let roles = roles.split('_').filter(|r| !r.is_empty()).map(|role| role.replace('~', ".")).collect();
+    (sim == "sim").then_some((tenant.to_owned(), expires.parse().ok()?, roles))
+}
+
+/// Graph's answer to a request without a good token.
+pub(super) fn unauthorized(message: &str) -> Answer {
+    Answer::error(401, "InvalidAuthenticationToken", message)
+        .with_header("www-authenticate", "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\"")
+}
+
+/// For the list of tenants that the control interface gives.
+pub(super) fn describe(tenant: &Tenant) -> Value {
+    json!({
+        "name": tenant.name(), "tenant_id": tenant.tenant_id(), "domain": tenant.shared.options.domain, "client_id": tenant.client_id(),
+        "client_secret": tenant.client_secret(), "people": tenant.shared.options.people, "permissions": tenant.permissions(),
+    })
+}

@@ -1,0 +1,6 @@
+//! The real binary against the simulator, over sockets; the file compared with ground truth.
+
+mod faults;
+mod support;
+mod sync;
+mod truth;
