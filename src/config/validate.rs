@@ -33,7 +33,8 @@ pub(super) fn validate(raw: Raw, file: &Path) -> Result<Config, ConfigError> {
     // Relative paths count from the file's folder: the same file means the same wherever the program is started.
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned);
     let data_dir = match &raw.data_dir {
-        Some(dir) => folder.join(dir),
+        // Without `.` components, so that messages show the path as people write it.
+        Some(dir) => folder.join(dir).components().collect(),
         None => {
             checks.wrong("data_dir", "is missing: the folder for the tenants' files, such as \"/var/lib/entra-mirror\"");
             PathBuf::new()
