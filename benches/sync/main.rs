@@ -21,7 +21,10 @@ fn main() {
         Ok("insert") => return floor::insert(Path::new(&arguments[0]), Path::new(&arguments[1])),
         _ => {}
     }
-    println!("{:<34} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>8} {:>9}", "", "seconds", "download", "insert", "ratio", "peak MiB", "requests", "MiB got", "file MiB");
+    println!(
+        "{:<34} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>8} {:>9}",
+        "", "seconds", "download", "insert", "ratio", "peak MiB", "requests", "MiB got", "file MiB"
+    );
     for shape in Shape::all().into_iter().filter(|shape| arguments.is_empty() || arguments.iter().any(|a| a == shape.name)) {
         measure(&shape);
     }
@@ -110,7 +113,11 @@ fn measure(shape: &Shape) {
         let ratio = if floor.is_some() { format!("{:.2}", f.seconds / (download + insert)) } else { String::new() };
         println!(
             "{what:<34} {:>8.2} {:>8} {:>8} {ratio:>8} {:>9.0} {requests:>9} {bytes:>8.1} {:>9.1}",
-            f.seconds, text(download), text(insert), f.peak_mib, size(&file)
+            f.seconds,
+            text(download),
+            text(insert),
+            f.peak_mib,
+            size(&file)
         );
     };
     line(&format!("{} first sync", shape.name), &first, Some((download, insert)), requests, bytes);

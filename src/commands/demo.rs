@@ -170,7 +170,13 @@ fn summary(connection: &Connection, file: &Path, reports: &[RunReport], took: Du
     for r in reports {
         let rows: i64 = connection.query_row(&format!("SELECT count(*) FROM {}", r.resource), [], |row| row.get(0))?;
         let figure = |n: u64| output::thousands(n);
-        table.add_row([r.resource.to_owned(), figure(rows.unsigned_abs()), figure(r.pages), figure(r.requests), format!("{:.2}", r.seconds)]);
+        table.add_row([
+            r.resource.to_owned(),
+            figure(rows.unsigned_abs()),
+            figure(r.pages),
+            figure(r.requests),
+            format!("{:.2}", r.seconds),
+        ]);
     }
     for view in ["group_members", "group_owners", "administrative_unit_members"] {
         let rows: i64 = connection.query_row(&format!("SELECT count(*) FROM {view}"), [], |row| row.get(0))?;
@@ -219,8 +225,9 @@ fn rows(connection: &Connection, sql: &str) -> rusqlite::Result<comfy_table::Tab
 
 /// Prints what came after `last`; returns the new last.
 fn print_changes(connection: &Connection, mut last: i64, json: bool) -> Result<i64, Failure> {
-    let mut statement = connection
-        .prepare_cached("SELECT seq, observed_at, resource, object_id, kind, coalesce(changed, '') FROM changes WHERE seq > ?1 ORDER BY seq")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, observed_at, resource, object_id, kind, coalesce(changed, '') FROM changes WHERE seq > ?1 ORDER BY seq",
+    )?;
     let mut found = statement.query([last])?;
     while let Some(row) = found.next()? {
         last = row.get(0)?;

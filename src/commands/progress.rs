@@ -98,7 +98,9 @@ impl Observer for Progress {
         }
         let took = format!("{:.1} s", report.seconds);
         let text = match report.outcome {
-            Outcome::Done => format!("{} {}: {}, {} written, {took}", report.tenant, report.resource, counts(report), thousands(report.writes)),
+            Outcome::Done => {
+                format!("{} {}: {}, {} written, {took}", report.tenant, report.resource, counts(report), thousands(report.writes))
+            }
             outcome => {
                 let message = report.message.as_deref().unwrap_or_default();
                 format!("{} {}: {}: {message}", report.tenant, report.resource, outcome.as_str())

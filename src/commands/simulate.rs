@@ -52,7 +52,8 @@ impl Simulate {
         let mut tenants = Vec::new();
         for number in 1..=self.tenants {
             let name = if number == 1 { "contoso".to_owned() } else { format!("contoso{number}") };
-            let options = TenantOptions { real_time: true, ..TenantOptions::new(&name, self.seed + u64::from(number), self.people as usize) };
+            let options =
+                TenantOptions { real_time: true, ..TenantOptions::new(&name, self.seed + u64::from(number), self.people as usize) };
             tenants.push(simulator.add_tenant(options));
         }
         let config = config_text(&simulator.origin(), &tenants, Path::new("data"));
@@ -66,7 +67,12 @@ impl Simulate {
                 .collect();
             output::json(&serde_json::json!({"origin": simulator.origin(), "tenants": described}))?;
         } else {
-            output::line(&format!("A simulated Microsoft Graph with {} tenant(s) of {} people listens on {}", self.tenants, self.people, simulator.origin()))?;
+            output::line(&format!(
+                "A simulated Microsoft Graph with {} tenant(s) of {} people listens on {}",
+                self.tenants,
+                self.people,
+                simulator.origin()
+            ))?;
             output::line("Ctrl-C ends it. A configuration that reaches it:\n")?;
             output::line(&config)?;
         }

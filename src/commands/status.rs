@@ -85,7 +85,11 @@ impl Status {
             }
             reports.push(report);
         }
-        if global.json { output::json(&reports)? } else { print(&reports)? }
+        if global.json {
+            output::json(&reports)?
+        } else {
+            print(&reports)?
+        }
         if reports.iter().any(|r| r.error.is_some()) { Err(Failure::Partly) } else { Ok(()) }
     }
 }

@@ -79,7 +79,19 @@ async fn run(global: &Global, what: What, mode: Mode, accept_sweep: bool) -> Com
 
 /// A table of what was done, and below it what was not and what to do about it.
 pub(super) fn print(reports: &[RunReport]) -> anyhow::Result<()> {
-    let mut table = output::table(&["tenant", "resource", "outcome", "round", "pages", "rows", "written", "changes", "requests", "throttled", "seconds"]);
+    let mut table = output::table(&[
+        "tenant",
+        "resource",
+        "outcome",
+        "round",
+        "pages",
+        "rows",
+        "written",
+        "changes",
+        "requests",
+        "throttled",
+        "seconds",
+    ]);
     for r in reports {
         table.add_row([
             r.tenant.clone(),

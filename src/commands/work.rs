@@ -50,11 +50,7 @@ fn make_data_dir(config: &Config) -> Result<(), Failure> {
 }
 
 /// What a command is to work on: all configured, or what was named.
-pub(crate) fn choose(
-    config: &Config,
-    tenants: &[String],
-    named: &[String],
-) -> Result<Vec<(Tenant, Vec<&'static Resource>)>, Failure> {
+pub(crate) fn choose(config: &Config, tenants: &[String], named: &[String]) -> Result<Vec<(Tenant, Vec<&'static Resource>)>, Failure> {
     let known: Vec<&str> = config.tenants.iter().map(|t| t.name.as_str()).collect();
     for name in tenants.iter().filter(|name| !known.contains(&name.as_str())) {
         return Err(Failure::Usage(unknown("tenant", name, &known, &config.file.display().to_string())));
@@ -67,8 +63,7 @@ pub(crate) fn choose(
     let wanted = |tenant: &Tenant| {
         let all = resources::all().iter().copied();
         // A resource that is named is synced even where the tenant's own list leaves it out.
-        all.filter(|r| if named.is_empty() { tenant.resources.contains(&r.name()) } else { named.iter().any(|n| n == r.name()) })
-            .collect()
+        all.filter(|r| if named.is_empty() { tenant.resources.contains(&r.name()) } else { named.iter().any(|n| n == r.name()) }).collect()
     };
     Ok(config.tenants.iter().filter(chosen).map(|tenant| (tenant.clone(), wanted(tenant))).collect())
 }

@@ -12,7 +12,10 @@ pub(super) fn app(app: &RawApp, key: &str, folder: &Path, checks: &mut Checks) -
     let client_id = match app.client_id.as_deref().map(str::trim) {
         Some(id) if uuid::Uuid::parse_str(id).is_ok() => Some(id.to_owned()),
         Some(id) => {
-            checks.wrong(&format!("{key}.client_id"), format!("{id:?} is not a client id; copy the Application (client) ID of the app registration, a GUID"));
+            checks.wrong(
+                &format!("{key}.client_id"),
+                format!("{id:?} is not a client id; copy the Application (client) ID of the app registration, a GUID"),
+            );
             None
         }
         None => {
@@ -67,7 +70,10 @@ fn file_source(file: &PathBuf, key: &str, checks: &mut Checks) -> Option<SecretS
             return None;
         }
         Ok(meta) if meta.mode() & 0o022 != 0 => {
-            checks.wrong(key, format!("others can write {} (mode {:o}): chmod 600 it, and exchange the secret", file.display(), meta.mode() & 0o777));
+            checks.wrong(
+                key,
+                format!("others can write {} (mode {:o}): chmod 600 it, and exchange the secret", file.display(), meta.mode() & 0o777),
+            );
             return None;
         }
         Ok(meta) if meta.mode() & 0o044 != 0 => {

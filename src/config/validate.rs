@@ -60,7 +60,10 @@ pub(super) fn validate(raw: Raw, file: &Path) -> Result<Config, ConfigError> {
             (Some(own), _) => secrets::app(own, &format!("{key}.app"), &folder, &mut checks),
             (None, Some(shared)) => shared.clone(),
             (None, None) => {
-                checks.wrong(&key, "has no app: add a section [app] for all tenants, or [tenants.app] for this one, with client_id and client_secret_file");
+                checks.wrong(
+                    &key,
+                    "has no app: add a section [app] for all tenants, or [tenants.app] for this one, with client_id and client_secret_file",
+                );
                 None
             }
         };
@@ -87,7 +90,10 @@ fn one_tenant(
             None
         }
         Some(name) if name.len() > 100 || !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c)) => {
-            checks.wrong(&key_of("name"), format!("{name:?} must be at most 100 lowercase letters, digits, '-' and '_': it is a file's name"));
+            checks.wrong(
+                &key_of("name"),
+                format!("{name:?} must be at most 100 lowercase letters, digits, '-' and '_': it is a file's name"),
+            );
             None
         }
         Some(name) => Some(name.to_owned()),
@@ -200,12 +206,9 @@ pub fn parse_cron(text: &str) -> Result<croner::Cron, String> {
     if fields == 5 {
         return Err(format!("{text:?} has five fields; seconds come first here: \"0 {text}\""));
     }
-    croner::parser::CronParser::builder()
-        .seconds(croner::parser::Seconds::Required)
-        .dom_and_dow(true)
-        .build()
-        .parse(text)
-        .map_err(|e| format!("{text:?} is no schedule ({e}); expected \"second minute hour day month weekday\" in UTC, such as \"0 */5 * * * *\""))
+    croner::parser::CronParser::builder().seconds(croner::parser::Seconds::Required).dom_and_dow(true).build().parse(text).map_err(|e| {
+        format!("{text:?} is no schedule ({e}); expected \"second minute hour day month weekday\" in UTC, such as \"0 */5 * * * *\"")
+    })
 }
 
 fn schedule(written: &BTreeMap<String, String>, checks: &mut Checks) -> BTreeMap<&'static str, String> {

@@ -183,8 +183,17 @@ impl Driver {
                 self.done += 1;
                 self.ruled_out.remove(&key);
                 tracing::info!(
-                    tenant, resource, round = report.mode.as_str(), pages = report.pages, rows = report.rows, writes = report.writes,
-                    changes = report.changes, requests = report.requests, throttled = report.throttled, seconds = report.seconds, "synced"
+                    tenant,
+                    resource,
+                    round = report.mode.as_str(),
+                    pages = report.pages,
+                    rows = report.rows,
+                    writes = report.writes,
+                    changes = report.changes,
+                    requests = report.requests,
+                    throttled = report.throttled,
+                    seconds = report.seconds,
+                    "synced"
                 );
             }
             Outcome::Stopped => tracing::info!(tenant, resource, "stopped"),
@@ -207,13 +216,11 @@ impl Driver {
         if config.data_dir != self.config.data_dir {
             tracing::warn!("data_dir changes only with a restart");
         }
-        let old: BTreeSet<Key> =
-            self.config.tenants.iter().flat_map(|t| t.resources.iter().map(|r| (t.name.clone(), *r))).collect();
+        let old: BTreeSet<Key> = self.config.tenants.iter().flat_map(|t| t.resources.iter().map(|r| (t.name.clone(), *r))).collect();
         self.config = Config { data_dir: self.config.data_dir.clone(), ..config };
         // Permissions may have been granted: what was ruled out is tried again.
         self.ruled_out.clear();
-        let new: Vec<Key> =
-            self.config.tenants.iter().flat_map(|t| t.resources.iter().map(|r| (t.name.clone(), *r))).collect();
+        let new: Vec<Key> = self.config.tenants.iter().flat_map(|t| t.resources.iter().map(|r| (t.name.clone(), *r))).collect();
         for key in new.into_iter().filter(|key| !old.contains(key)) {
             self.enqueue(key, Duration::ZERO);
         }

@@ -105,14 +105,7 @@ impl Client {
         };
         let http = builder().build().map_err(GraphError::setup)?;
         let fresh = builder().pool_max_idle_per_host(0).build().map_err(GraphError::setup)?;
-        let shared = Shared {
-            settings,
-            http,
-            fresh,
-            queue: Queue::default(),
-            tokens: Mutex::default(),
-            skew_told: AtomicI64::new(0),
-        };
+        let shared = Shared { settings, http, fresh, queue: Queue::default(), tokens: Mutex::default(), skew_told: AtomicI64::new(0) };
         Ok(Client { shared: Arc::new(shared) })
     }
 
@@ -168,11 +161,7 @@ impl TenantClient {
     async fn attempts(&self, call: Call<'_>, stats: &mut CallStats) -> Result<Page, GraphError> {
         let settings = &self.shared.settings;
         let lane = self.shared.queue.lane(
-            LaneKey {
-                client_id: self.endpoint.client_id.clone(),
-                tenant_id: self.endpoint.tenant_id.clone(),
-                workload: call.workload,
-            },
+            LaneKey { client_id: self.endpoint.client_id.clone(), tenant_id: self.endpoint.tenant_id.clone(), workload: call.workload },
             settings.lane_concurrency,
         );
         let began = Instant::now();

@@ -18,18 +18,47 @@ enum Kind {
     /// Graph answered with an error.
     Answer(Answer),
     /// The token endpoint refused.
-    Login { tenant: String, code: Option<u32>, error: String, description: String, transient: bool },
+    Login {
+        tenant: String,
+        code: Option<u32>,
+        error: String,
+        description: String,
+        transient: bool,
+    },
     /// The secret could not be read.
-    Secret { what: String },
-    ForeignLink { expected: String, found: String },
-    BadLink { what: &'static str },
+    Secret {
+        what: String,
+    },
+    ForeignLink {
+        expected: String,
+        found: String,
+    },
+    BadLink {
+        what: &'static str,
+    },
     /// The answer is not what Graph promises.
-    Body { path: String, what: String },
-    Redirect { path: String, status: u16, to: String },
-    Transport { what: String, timeout: bool },
+    Body {
+        path: String,
+        what: String,
+    },
+    Redirect {
+        path: String,
+        status: u16,
+        to: String,
+    },
+    Transport {
+        what: String,
+        timeout: bool,
+    },
     /// A one-shot command waited long enough.
-    GaveUp { path: String, after: std::time::Duration, last: String },
-    Setup { what: String },
+    GaveUp {
+        path: String,
+        after: std::time::Duration,
+        last: String,
+    },
+    Setup {
+        what: String,
+    },
 }
 
 /// An error answer of Graph.
@@ -218,7 +247,10 @@ impl GraphError {
             Kind::Login { code, tenant, .. } => return code.and_then(|code| aadsts::hint(code, tenant)),
             Kind::Secret { .. } => "check client_secret_file or client_secret_env of the app in the configuration".into(),
             Kind::Answer(answer) => match answer.status {
-                401 => "Graph does not accept the token: check that login_url, graph_url and cloud belong together, and this machine's clock".into(),
+                401 => {
+                    "Graph does not accept the token: check that login_url, graph_url and cloud belong together, and this machine's clock"
+                        .into()
+                }
                 429 | 503 => "Graph asks to wait: the next run goes on from here".into(),
                 500..=599 => "Graph is in trouble, not this program: the next run goes on from here".into(),
                 _ => return None,
@@ -329,7 +361,8 @@ mod tests {
 
     #[test]
     fn refusals_tell_licence_from_permission() {
-        let kind = |status, code: &str| answer(status, &format!(r#"{{"error":{{"code":"{code}","message":"m"}}}}"#)).refusal().map(|r| r.kind);
+        let kind =
+            |status, code: &str| answer(status, &format!(r#"{{"error":{{"code":"{code}","message":"m"}}}}"#)).refusal().map(|r| r.kind);
         assert_eq!(kind(403, "Authorization_RequestDenied"), Some(RefusalKind::Permission));
         assert_eq!(kind(403, "Authentication_RequestFromNonPremiumTenantOrB2CTenant"), Some(RefusalKind::Licence));
         assert_eq!(kind(400, "AadPremiumLicenseRequired"), Some(RefusalKind::Licence));

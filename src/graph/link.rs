@@ -16,7 +16,8 @@ impl Origin {
     /// # Errors
     /// A sentence that says what is wrong: a path, a query, a user name, or http to another machine.
     pub fn parse(text: &str) -> Result<Origin, String> {
-        let url = Url::parse(text).map_err(|e| format!("{text:?} is not a URL ({e}); expected something like https://graph.microsoft.com"))?;
+        let url =
+            Url::parse(text).map_err(|e| format!("{text:?} is not a URL ({e}); expected something like https://graph.microsoft.com"))?;
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
             return Err(format!("{text:?} must be an origin only, without path or query"));
         }
@@ -142,10 +143,20 @@ mod tests {
 
     #[test]
     fn origins_are_https_or_loopback_and_bare() {
-        for good in ["https://graph.microsoft.com", "https://graph.microsoft.us/", "http://127.0.0.1:8080", "http://[::1]:1", "http://localhost:7"] {
+        for good in
+            ["https://graph.microsoft.com", "https://graph.microsoft.us/", "http://127.0.0.1:8080", "http://[::1]:1", "http://localhost:7"]
+        {
             assert!(Origin::parse(good).is_ok(), "{good}");
         }
-        for bad in ["graph.microsoft.com", "http://graph.microsoft.com", "https://graph.microsoft.com/v1.0", "https://u:p@graph.microsoft.com", "ftp://localhost", "http://10.0.0.1", ""] {
+        for bad in [
+            "graph.microsoft.com",
+            "http://graph.microsoft.com",
+            "https://graph.microsoft.com/v1.0",
+            "https://u:p@graph.microsoft.com",
+            "ftp://localhost",
+            "http://10.0.0.1",
+            "",
+        ] {
             assert!(Origin::parse(bad).is_err(), "{bad}");
         }
     }

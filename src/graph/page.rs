@@ -117,7 +117,14 @@ mod tests {
 
     #[test]
     fn what_is_no_page_is_refused_with_a_reason() {
-        for body in ["", "<html>", "{}", r#"{"value":{}}"#, r#"{"value":[{"#, r#"{"value":[],"@odata.nextLink":"https://graph.microsoft.com/a","@odata.deltaLink":"https://graph.microsoft.com/b"}"#] {
+        for body in [
+            "",
+            "<html>",
+            "{}",
+            r#"{"value":{}}"#,
+            r#"{"value":[{"#,
+            r#"{"value":[],"@odata.nextLink":"https://graph.microsoft.com/a","@odata.deltaLink":"https://graph.microsoft.com/b"}"#,
+        ] {
             let error = parse(body).expect_err(body);
             assert!(error.to_string().starts_with("GET /v1.0/users/delta: the answer"), "{error}");
         }

@@ -45,9 +45,8 @@ impl<'t> Feed<'t> {
             .prepare_cached("SELECT resource FROM checkpoints WHERE baseline_at IS NOT NULL")?
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        let insert = connection.prepare_cached(
-            "INSERT INTO changes (resource, object_id, kind, changed, observed_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?;
+        let insert = connection
+            .prepare_cached("INSERT INTO changes (resource, object_id, kind, changed, observed_at) VALUES (?1, ?2, ?3, ?4, ?5)")?;
         Ok(Feed { insert, now, told, count: 0 })
     }
 

@@ -35,8 +35,7 @@ impl<'t> Children<'t> {
                 "INSERT INTO {name} ({parent}, first_seen_at, last_changed_at, {listed}) VALUES (?1, ?2, ?2, {})",
                 places.trim_end_matches(", ")
             ))?,
-            update: connection
-                .prepare_cached(&format!("UPDATE {name} SET {sets}last_changed_at = ?2 WHERE {parent} = ?1{keys}"))?,
+            update: connection.prepare_cached(&format!("UPDATE {name} SET {sets}last_changed_at = ?2 WHERE {parent} = ?1{keys}"))?,
             delete: connection.prepare_cached(&format!("DELETE FROM {name} WHERE {parent} = ?1{keys_alone}"))?,
         })
     }
@@ -48,9 +47,7 @@ impl<'t> Children<'t> {
 
     fn stand(&mut self, parent: &str) -> rusqlite::Result<Vec<ChildRow<'static>>> {
         let width = self.table.keys.len() + self.table.columns.len();
-        self.select
-            .query_map([parent], |row| (0..width).map(|index| read(row, index)).collect())?
-            .collect()
+        self.select.query_map([parent], |row| (0..width).map(|index| read(row, index)).collect())?.collect()
     }
 
     /// Whether the parent has any row.
@@ -167,11 +164,6 @@ pub(super) fn from_tombstone(table: &'static ChildTable, rows: &serde_json::Valu
     rows.as_array()
         .into_iter()
         .flatten()
-        .map(|row| {
-            names(table)
-                .enumerate()
-                .map(|(index, name)| super::rows::from_json(kind(table, index), row.get(name)))
-                .collect()
-        })
+        .map(|row| names(table).enumerate().map(|(index, name)| super::rows::from_json(kind(table, index), row.get(name))).collect())
         .collect()
 }

@@ -29,24 +29,18 @@ impl MirrorError {
                 "the file is made by the first sync of the tenant: run `entra-mirror sync`".into()
             }
             MirrorError::Open { .. } => return None,
-            MirrorError::NotOurs { .. } => {
-                "the file was left untouched; move it away or choose another data_dir or tenant name".into()
-            }
-            MirrorError::Newer { .. } => {
-                "the file was left untouched; install that version or newer, or use another data_dir".into()
-            }
+            MirrorError::NotOurs { .. } => "the file was left untouched; move it away or choose another data_dir or tenant name".into(),
+            MirrorError::Newer { .. } => "the file was left untouched; install that version or newer, or use another data_dir".into(),
             MirrorError::Migrate { source, .. } | MirrorError::Sql { source, .. } => match source.sqlite_error_code()? {
                 Code::DiskFull => "the disk is full: free space; the next run goes on where this one stopped".into(),
                 Code::DatabaseBusy | Code::DatabaseLocked => {
-                    "another program holds a write lock on the file: end its transaction; the next run goes on from here"
-                        .into()
+                    "another program holds a write lock on the file: end its transaction; the next run goes on from here".into()
                 }
                 Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen => {
                     "the file or its directory cannot be written: check owner, mode and mount".into()
                 }
                 Code::DatabaseCorrupt => {
-                    "the file is damaged: move it away and run `entra-mirror sync`, which builds it anew from Graph"
-                        .into()
+                    "the file is damaged: move it away and run `entra-mirror sync`, which builds it anew from Graph".into()
                 }
                 Code::NotADatabase => "move the file away: it is not an SQLite database".into(),
                 Code::SystemIoFailure => "the disk reported an error: check the system log and the disk".into(),

@@ -31,11 +31,8 @@ impl<'t> Links<'t> {
             insert: connection.prepare_cached(&format!(
                 "INSERT INTO {name} ({owner_oid}, {member_oid}, round) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"
             ))?,
-            mark: connection.prepare_cached(&format!(
-                "UPDATE {name} SET round = ?3 WHERE {owner_oid} = ?1 AND {member_oid} = ?2"
-            ))?,
-            delete: connection
-                .prepare_cached(&format!("DELETE FROM {name} WHERE {owner_oid} = ?1 AND {member_oid} = ?2"))?,
+            mark: connection.prepare_cached(&format!("UPDATE {name} SET round = ?3 WHERE {owner_oid} = ?1 AND {member_oid} = ?2"))?,
+            delete: connection.prepare_cached(&format!("DELETE FROM {name} WHERE {owner_oid} = ?1 AND {member_oid} = ?2"))?,
         })
     }
 

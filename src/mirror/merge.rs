@@ -75,8 +75,7 @@ impl<'t> Merge<'t> {
             children: table.children.iter().map(|child| Children::new(connection, child)).collect::<Result<_, _>>()?,
             feed,
             seen: Seen::new(connection, page.resource)?,
-            tombstone: connection
-                .prepare_cached("SELECT reason, last_row FROM deleted_objects WHERE resource = ?1 AND id = ?2")?,
+            tombstone: connection.prepare_cached("SELECT reason, last_row FROM deleted_objects WHERE resource = ?1 AND id = ?2")?,
             put_tombstone: connection.prepare_cached(
                 "INSERT OR REPLACE INTO deleted_objects (resource, id, reason, removed_at, last_row) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?,
@@ -116,10 +115,7 @@ impl<'t> Merge<'t> {
 
     /// For a resource that only brings child rows: they count when the parent row stands.
     fn child_rows_only(&mut self, item: Item<'_>, parent: &'static str) -> rusqlite::Result<()> {
-        let stands = self
-            .connection
-            .prepare_cached(&format!("SELECT 1 FROM {parent} WHERE id = ?1"))?
-            .exists([item.id.as_ref()])?;
+        let stands = self.connection.prepare_cached(&format!("SELECT 1 FROM {parent} WHERE id = ?1"))?.exists([item.id.as_ref()])?;
         if stands { self.merge_children(&item.id, item.children, false) } else { Ok(()) }
     }
 
@@ -240,12 +236,7 @@ impl<'t> Merge<'t> {
         Ok(())
     }
 
-    fn merge_children(
-        &mut self,
-        id: &str,
-        children: Vec<(usize, Vec<super::item::ChildRow<'_>>)>,
-        fresh: bool,
-    ) -> rusqlite::Result<()> {
+    fn merge_children(&mut self, id: &str, children: Vec<(usize, Vec<super::item::ChildRow<'_>>)>, fresh: bool) -> rusqlite::Result<()> {
         for (index, rows) in children {
             // A row that was restored or whose parent stood may have rows already; a fresh one cannot.
             let writes = self.children[index].merge(id, rows, fresh, self.tell, &mut self.feed, self.now)?;
@@ -383,8 +374,7 @@ impl<'t> Merge<'t> {
 
     /// The last row of a deleted object, which then is no longer a tombstone. `None` when it was never seen alive.
     fn take_tombstone(&mut self, id: &str) -> rusqlite::Result<Option<(Stored, serde_json::Value)>> {
-        let text: Option<Option<String>> =
-            self.tombstone.query_row(params![self.table.name, id], |row| row.get(1)).optional()?;
+        let text: Option<Option<String>> = self.tombstone.query_row(params![self.table.name, id], |row| row.get(1)).optional()?;
         self.drop_tombstone.execute(params![self.table.name, id])?;
         let Some(mut last) = text.flatten().and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok()) else {
             return Ok(None);

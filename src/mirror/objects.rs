@@ -80,9 +80,7 @@ impl<'t> Objects<'t> {
 
     pub fn find(&mut self, id: &str) -> rusqlite::Result<Option<Object>> {
         self.select
-            .query_row([id], |row| {
-                Ok(Object { oid: row.get(0)?, kind: row.get(1)?, hidden: row.get(2)?, round: row.get(3)? })
-            })
+            .query_row([id], |row| Ok(Object { oid: row.get(0)?, kind: row.get(1)?, hidden: row.get(2)?, round: row.get(3)? }))
             .optional()
     }
 
@@ -129,7 +127,9 @@ mod tests {
     #[test]
     fn only_canonical_guids_are_numbers() {
         assert_eq!(guid("00000000-0000-0000-0000-0000000000ff"), Some(255));
-        for other in ["", "00000000-0000-0000-0000-0000000000FF", "00000000-0000-0000-0000-0000000000f", "0000000000000-0000-0000-0000000000ff-"] {
+        for other in
+            ["", "00000000-0000-0000-0000-0000000000FF", "00000000-0000-0000-0000-0000000000f", "0000000000000-0000-0000-0000000000ff-"]
+        {
             assert_eq!(guid(other), None, "{other}");
         }
     }

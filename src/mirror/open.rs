@@ -61,11 +61,7 @@ impl Mirror {
             to: SCHEMA_VERSION,
             source,
         })?;
-        Ok(Mirror {
-            path: path.into(),
-            tables,
-            writer: Mutex::new(Writer { connection, oids: OidCache::default() }),
-        })
+        Ok(Mirror { path: path.into(), tables, writer: Mutex::new(Writer { connection, oids: OidCache::default() }) })
     }
 
     /// The file.

@@ -58,8 +58,7 @@ impl<'t> Rows<'t> {
             insert: connection.prepare_cached(&format!(
                 "INSERT INTO {name} ({key}, {listed}first_seen_at, last_changed_at) VALUES (?1, {places}?2, ?3)"
             ))?,
-            update: connection
-                .prepare_cached(&format!("UPDATE {name} SET {sets}last_changed_at = ?2 WHERE {key} = ?1"))?,
+            update: connection.prepare_cached(&format!("UPDATE {name} SET {sets}last_changed_at = ?2 WHERE {key} = ?1"))?,
             delete: connection.prepare_cached(&format!("DELETE FROM {name} WHERE {key} = ?1"))?,
         })
     }

@@ -78,11 +78,7 @@ fn pending(table: &'static Table) -> ResourceStatus {
 fn resource(connection: &Connection, table: &'static Table) -> rusqlite::Result<ResourceStatus> {
     let checkpoint = Checkpoint::load(connection, table.name)?.unwrap_or_default();
     let rows = count(connection, table.name)?;
-    let links = table
-        .links
-        .iter()
-        .map(|link| Ok((link.view, count(connection, link.name)?)))
-        .collect::<rusqlite::Result<_>>()?;
+    let links = table.links.iter().map(|link| Ok((link.view, count(connection, link.name)?))).collect::<rusqlite::Result<_>>()?;
     Ok(describe(table, checkpoint, rows, links))
 }
 

@@ -100,10 +100,9 @@ impl Merge<'_> {
         match (self.table.rows_of, self.table.object_type) {
             // The parents' own resource says when a parent is gone.
             (Some(_), _) => Ok(Vec::new()),
-            (None, Some(_)) => keys(
-                &format!("SELECT t.{key} FROM {table} AS t JOIN objects AS o ON o.id = t.{key} WHERE o.round <> ?1"),
-                &self.round,
-            ),
+            (None, Some(_)) => {
+                keys(&format!("SELECT t.{key} FROM {table} AS t JOIN objects AS o ON o.id = t.{key} WHERE o.round <> ?1"), &self.round)
+            }
             (None, None) => keys(
                 &format!(
                     "SELECT t.{key} FROM {table} AS t WHERE NOT EXISTS \

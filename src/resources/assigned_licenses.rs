@@ -34,12 +34,10 @@ const DISABLED_PLANS: usize = 2;
 const STATE: usize = 3;
 
 /// Rows as users delta tells them: which products, and which plans are off in the end.
-pub(super) static FROM_DELTA: ChildTable =
-    ChildTable { name: NAME, parent: PARENT, keys: KEYS, columns: COLUMNS, reconcile: after_delta };
+pub(super) static FROM_DELTA: ChildTable = ChildTable { name: NAME, parent: PARENT, keys: KEYS, columns: COLUMNS, reconcile: after_delta };
 
 /// Rows as the sweep tells them: one for each way of assignment.
-static FROM_SWEEP: ChildTable =
-    ChildTable { name: NAME, parent: PARENT, keys: KEYS, columns: COLUMNS, reconcile: after_sweep };
+static FROM_SWEEP: ChildTable = ChildTable { name: NAME, parent: PARENT, keys: KEYS, columns: COLUMNS, reconcile: after_sweep };
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -11,13 +11,8 @@ static MEMBERS: LinkTable = LinkTable {
     member_id: "member_id",
 };
 
-static OWNERS: LinkTable = LinkTable {
-    name: "group_owner_links",
-    view: "group_owners",
-    owner_oid: "group_oid",
-    member_oid: "owner_oid",
-    member_id: "owner_id",
-};
+static OWNERS: LinkTable =
+    LinkTable { name: "group_owner_links", view: "group_owners", owner_oid: "group_oid", member_oid: "owner_oid", member_id: "owner_id" };
 
 pub(super) static GROUPS: Definition = Definition {
     name: "groups",

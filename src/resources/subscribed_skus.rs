@@ -54,12 +54,7 @@ fn read_plans(json: &str) -> Result<Vec<ChildRow<'static>>, String> {
     let plans: Vec<ServicePlan> = serde_json::from_str(json).map_err(|e| e.to_string())?;
     let text = |value: Option<String>| value.map_or(Value::Null, |text| Value::Text(Cow::Owned(text)));
     let row = |plan: ServicePlan| {
-        vec![
-            text(Some(plan.service_plan_id)),
-            text(plan.service_plan_name),
-            text(plan.provisioning_status),
-            text(plan.applies_to),
-        ]
+        vec![text(Some(plan.service_plan_id)), text(plan.service_plan_name), text(plan.provisioning_status), text(plan.applies_to)]
     };
     Ok(plans.into_iter().map(row).collect())
 }

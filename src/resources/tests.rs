@@ -84,7 +84,8 @@ fn managers_come_in_any_order_and_the_new_one_stands() {
 #[test]
 fn removals_links_and_extra_properties() {
     let groups = resource("groups");
-    let removed = |reason: &str| decode(groups, &[], &format!(r#"{{"@removed":{{"reason":"{reason}"}},"id":"g"}}"#)).expect("a group").removed;
+    let removed =
+        |reason: &str| decode(groups, &[], &format!(r#"{{"@removed":{{"reason":"{reason}"}},"id":"g"}}"#)).expect("a group").removed;
     assert_eq!(removed("changed"), Some(Removal::Changed));
     assert_eq!(removed("deleted"), Some(Removal::Deleted));
     let json = r##"{"id":"g","members@delta":[{"@odata.type":"#microsoft.graph.user","id":"a"},{"id":"b","@removed":{"reason":"deleted"}}],
@@ -121,7 +122,9 @@ fn listed_objects_are_whole() {
     let custom = decode(roles, &[], r#"{"id":"x","isBuiltIn":false}"#).expect("a role");
     assert_eq!(value(roles, &custom, "is_privileged"), Some(&Value::Null));
     let skus = resource("subscribed_skus");
-    let sku = decode(skus, &[], r#"{"id":"t_s","skuId":"s","prepaidUnits":{"enabled":25,"lockedOut":0},"servicePlans":[{"servicePlanId":"p"}]}"#).expect("a product");
+    let sku =
+        decode(skus, &[], r#"{"id":"t_s","skuId":"s","prepaidUnits":{"enabled":25,"lockedOut":0},"servicePlans":[{"servicePlanId":"p"}]}"#)
+            .expect("a product");
     assert_eq!(sku.id, "s");
     assert_eq!(value(skus, &sku, "prepaid_units_enabled"), Some(&Value::Integer(25)));
     assert_eq!(value(skus, &sku, "prepaid_units_warning"), Some(&Value::Null));

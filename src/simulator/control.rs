@@ -31,7 +31,9 @@ pub(super) fn answer(shared: &Shared, method: &Method, path: &str, query: &str, 
         return Answer { content_type: "text/plain", ..Answer::json(200, HELP) };
     }
     if what == "tenants" {
-        return Answer::ok(&json!({"origin": shared.origin(), "tenants": shared.tenants().iter().map(token::describe).collect::<Vec<_>>()}));
+        return Answer::ok(
+            &json!({"origin": shared.origin(), "tenants": shared.tenants().iter().map(token::describe).collect::<Vec<_>>()}),
+        );
     }
     let tenant = match query.get("tenant") {
         Some(name) => shared.tenant(name),

@@ -36,7 +36,11 @@ impl Round {
     fn encode(&self, kind: char) -> String {
         let since = self.since.map_or(String::new(), |s| s.to_string());
         let Round { selection, until, cursor, told_links, page, issued, circle, .. } = self;
-        let text = format!("{kind}|{selection}|{since}|{until}|{cursor}|{told_links}|{page}|{issued}|{}|{:08x}", u8::from(*circle), fastrand::u32(..));
+        let text = format!(
+            "{kind}|{selection}|{since}|{until}|{cursor}|{told_links}|{page}|{issued}|{}|{:08x}",
+            u8::from(*circle),
+            fastrand::u32(..)
+        );
         text.bytes().map(|byte| format!("{:02x}", byte ^ 0x5a)).collect()
     }
 
@@ -76,7 +80,8 @@ impl Selection {
         let names = (!select.is_empty()).then(|| select.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>());
         for name in names.iter().flatten() {
             let info = kind.info();
-            let known = info.properties.contains(&name.as_str()) || info.navigation.contains(&name.as_str()) || name.starts_with("extension_");
+            let known =
+                info.properties.contains(&name.as_str()) || info.navigation.contains(&name.as_str()) || name.starts_with("extension_");
             if !known {
                 let message = format!("Could not find a property named '{name}' on type 'microsoft.graph.{}'.", info.name);
                 return Err(Answer::error(400, "BadRequest", &message));
@@ -105,13 +110,13 @@ fn ids_filter(filter: &str) -> Result<Option<Vec<String>>, Answer> {
     if filter.is_empty() {
         return Ok(None);
     }
-    let ids: Option<Vec<String>> = filter
-        .split(" or ")
-        .map(|part| Some(part.trim().strip_prefix("id eq '")?.strip_suffix('\'')?.to_owned()))
-        .collect();
+    let ids: Option<Vec<String>> =
+        filter.split(" or ").map(|part| Some(part.trim().strip_prefix("id eq '")?.strip_suffix('\'')?.to_owned())).collect();
     match ids {
         Some(ids) if ids.len() <= FILTER_IDS => Ok(Some(ids)),
-        Some(_) => Err(Answer::bad_request("Too many child clauses specified in search filter expression containing 'OR' operators. Max allowed: 50.")),
+        Some(_) => Err(Answer::bad_request(
+            "Too many child clauses specified in search filter expression containing 'OR' operators. Max allowed: 50.",
+        )),
         None => Err(Answer::unsupported("Unsupported or invalid query filter clause specified for property.")),
     }
 }
@@ -140,7 +145,13 @@ pub(super) fn answer(tenant: &Tenant, kind: Kind, path: &str, query: &Query, min
     let mut round = match (skip, delta) {
         (Some(token), _) => match Round::decode(token, 's') {
             Some(round) => round,
-            None => return Answer::error(400, "Directory_ExpiredPageToken", "The specified page token value has expired and can no longer be included in your request."),
+            None => {
+                return Answer::error(
+                    400,
+                    "Directory_ExpiredPageToken",
+                    "The specified page token value has expired and can no longer be included in your request.",
+                );
+            }
         },
         (None, Some(token)) if !token.is_empty() && token != "latest" => match Round::decode(token, 'd') {
             Some(round) => Round { until: store.seq, cursor: round.since.unwrap_or(0), told_links: 0, page: 0, ..round },
@@ -156,7 +167,8 @@ pub(super) fn answer(tenant: &Tenant, kind: Kind, path: &str, query: &Query, min
                 selections.push(text);
                 selections.len() - 1
             });
-            let start = Round { selection: number, since: None, until: store.seq, cursor: 0, told_links: 0, page: 0, issued: now, circle: false };
+            let start =
+                Round { selection: number, since: None, until: store.seq, cursor: 0, told_links: 0, page: 0, issued: now, circle: false };
             if latest == Some("latest") {
                 return page(kind, path, origin, Vec::new(), None, Some(&Round { since: Some(store.seq), ..start }));
             }
@@ -186,7 +198,16 @@ pub(super) fn answer(tenant: &Tenant, kind: Kind, path: &str, query: &Query, min
         let next = Round { page: round.page + 1, issued: now, ..round };
         return page(kind, path, origin, Vec::new(), Some(&next), None);
     }
-    let mut builder = Builder { tenant, store: &store, kind, selection: &selection, minimal, round: round.clone(), items: Vec::new(), links_left: tenant.shared.options.delta_links };
+    let mut builder = Builder {
+        tenant,
+        store: &store,
+        kind,
+        selection: &selection,
+        minimal,
+        round: round.clone(),
+        items: Vec::new(),
+        links_left: tenant.shared.options.delta_links,
+    };
     if quirks.repeat_every > 0 && round.page > 0 && round.page.is_multiple_of(quirks.repeat_every) {
         builder.repeat();
     }

@@ -116,7 +116,9 @@ impl Parser {
             Token::Word(word) if self.ahead == Some(Token::Open) => {
                 let name = ["startsWith", "endsWith"].into_iter().find(|f| f.eq_ignore_ascii_case(&word))?;
                 self.next();
-                let (Token::Word(property), Token::Comma, Token::Text(text), Token::Close) = (self.next()?, self.next()?, self.next()?, self.next()?) else {
+                let (Token::Word(property), Token::Comma, Token::Text(text), Token::Close) =
+                    (self.next()?, self.next()?, self.next()?, self.next()?)
+                else {
                     return None;
                 };
                 Some(Filter::Function(name, property, text))
@@ -222,9 +224,9 @@ impl Filter {
                 let (value, text) = (value.as_str().unwrap_or_default().to_lowercase(), text.to_lowercase());
                 if *function == "startsWith" { value.starts_with(&text) } else { value.ends_with(&text) }
             }
-            Filter::Any(name, member, value) => get(object, name)
-                .as_array()
-                .is_some_and(|list| list.iter().any(|item| compare(if member.is_empty() { item } else { &item[member.as_str()] }, "eq", value))),
+            Filter::Any(name, member, value) => get(object, name).as_array().is_some_and(|list| {
+                list.iter().any(|item| compare(if member.is_empty() { item } else { &item[member.as_str()] }, "eq", value))
+            }),
         }
     }
 }
@@ -272,7 +274,9 @@ mod tests {
         ] {
             assert!(Filter::parse(good).is_some(), "{good}");
         }
-        for bad in ["", "displayName", "displayName like 'x'", "eq 'x'", "(a eq 'b'", "a eq 'b' and", "contains(displayName,'x')", "a eq 'x"] {
+        for bad in
+            ["", "displayName", "displayName like 'x'", "eq 'x'", "(a eq 'b'", "a eq 'b' and", "contains(displayName,'x')", "a eq 'x"]
+        {
             assert!(Filter::parse(bad).is_none(), "{bad}");
         }
     }

@@ -37,7 +37,14 @@ pub(super) fn pick<'l, T>(random: &mut Random, list: &'l [T]) -> &'l T {
 }
 
 /// A new person's properties: an employee at `level` (0 is the top) of a department.
-pub(super) fn person(random: &mut Random, domain: &str, number: usize, level: usize, department: usize, now: Timestamp) -> Map<String, Value> {
+pub(super) fn person(
+    random: &mut Random,
+    domain: &str,
+    number: usize,
+    level: usize,
+    department: usize,
+    now: Timestamp,
+) -> Map<String, Value> {
     let total: u32 = SCRIPTS.iter().map(|s| s.weight).sum();
     let mut draw = random.u32(..total);
     let script = SCRIPTS
@@ -247,10 +254,8 @@ fn groups(store: &mut Store, options: &TenantOptions, users: &[Index], now: Time
 
 fn licences(store: &mut Store, users: &[Index], groups: &[Index], now: Timestamp, random: &mut Random) {
     let by_group = groups.get(2).map(|group| store.object(*group).id.clone());
-    let members: std::collections::HashSet<Index> = groups
-        .get(2)
-        .map(|group| store.object(*group).live_links(Relation::Members).map(|link| link.target).collect())
-        .unwrap_or_default();
+    let members: std::collections::HashSet<Index> =
+        groups.get(2).map(|group| store.object(*group).live_links(Relation::Members).map(|link| link.target).collect()).unwrap_or_default();
     let mut used = vec![0_u64; PRODUCTS.len()];
     for user in users {
         let object = store.object(*user);
@@ -311,13 +316,16 @@ fn licences(store: &mut Store, users: &[Index], groups: &[Index], now: Timestamp
 
 fn devices(store: &mut Store, count: usize, now: Timestamp, random: &mut Random) {
     for number in 0..count {
-        let (os, version, maker, model) = *pick(random, &[
-            ("Windows", "10.0.26100.1", "Lenovo", "ThinkPad X1"),
-            ("Windows", "10.0.22631.3", "Dell", "Latitude 7450"),
-            ("MacMDM", "15.1", "Apple", "MacBook Pro"),
-            ("iOS", "18.1", "Apple", "iPhone 15"),
-            ("Android", "15", "Google", "Pixel 9"),
-        ]);
+        let (os, version, maker, model) = *pick(
+            random,
+            &[
+                ("Windows", "10.0.26100.1", "Lenovo", "ThinkPad X1"),
+                ("Windows", "10.0.22631.3", "Dell", "Latitude 7450"),
+                ("MacMDM", "15.1", "Apple", "MacBook Pro"),
+                ("iOS", "18.1", "Apple", "iPhone 15"),
+                ("Android", "15", "Google", "Pixel 9"),
+            ],
+        );
         let mut properties = object(json!({
             "accountEnabled": true, "deviceId": guid(random), "displayName": format!("DEV-{number:05}"), "operatingSystem": os,
             "operatingSystemVersion": version, "manufacturer": maker, "model": model, "isCompliant": random.u8(..10) > 0, "isManaged": true,
@@ -335,7 +343,10 @@ fn devices(store: &mut Store, count: usize, now: Timestamp, random: &mut Random)
 }
 
 fn applications(store: &mut Store, options: &TenantOptions, now: Timestamp, random: &mut Random) {
-    let first_party = [("00000003-0000-0000-c000-000000000000", "Microsoft Graph"), ("00000002-0000-0ff1-ce00-000000000000", "Office 365 Exchange Online")];
+    let first_party = [
+        ("00000003-0000-0000-c000-000000000000", "Microsoft Graph"),
+        ("00000002-0000-0ff1-ce00-000000000000", "Office 365 Exchange Online"),
+    ];
     for (app_id, name) in first_party {
         let properties = json!({
             "accountEnabled": true, "appId": app_id, "displayName": name, "appDisplayName": name, "servicePrincipalType": "Application",
@@ -435,7 +446,15 @@ fn roles(store: &mut Store, users: &[Index], groups: &[Index], now: Timestamp, r
 }
 
 /// An active assignment and its instance; with an end it is one that PIM activated.
-pub(super) fn assign_role(store: &mut Store, principal: &str, role: &str, scope: &str, end: Option<Timestamp>, now: Timestamp, random: &mut Random) -> String {
+pub(super) fn assign_role(
+    store: &mut Store,
+    principal: &str,
+    role: &str,
+    scope: &str,
+    end: Option<Timestamp>,
+    now: Timestamp,
+    random: &mut Random,
+) -> String {
     let id = format!("{}-1", uuid_text(random));
     let assignment = json!({"principalId": principal, "roleDefinitionId": role, "directoryScopeId": scope});
     store.create(Kind::RoleAssignment, &id, object(assignment));

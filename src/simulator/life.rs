@@ -35,7 +35,9 @@ fn deleted(tenant: &Tenant, kind: Kind) -> Option<String> {
 
 fn event(tenant: &Tenant) {
     let draw = tenant.random().u8(..100);
-    let (Some(user), Some(other), Some(group)) = (any(tenant, Kind::User), any(tenant, Kind::User), any(tenant, Kind::Group)) else { return };
+    let (Some(user), Some(other), Some(group)) = (any(tenant, Kind::User), any(tenant, Kind::User), any(tenant, Kind::Group)) else {
+        return;
+    };
     match draw {
         0..=9 => {
             let joiner = tenant.hire();
@@ -72,17 +74,23 @@ fn event(tenant: &Tenant) {
         }
         88..=91 => {
             let (sku, _, plans) = PRODUCTS[tenant.random().usize(..PRODUCTS.len())];
-            let (assigned, state) = (json!([{"skuId": sku, "disabledPlans": [plans[0].0]}]), json!([{
-                "skuId": sku, "disabledPlans": [plans[0].0], "assignedByGroup": null, "state": "Active", "error": "None",
-                "lastUpdatedDateTime": tenant.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            }]));
+            let (assigned, state) = (
+                json!([{"skuId": sku, "disabledPlans": [plans[0].0]}]),
+                json!([{
+                    "skuId": sku, "disabledPlans": [plans[0].0], "assignedByGroup": null, "state": "Active", "error": "None",
+                    "lastUpdatedDateTime": tenant.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                }]),
+            );
             tenant.update(&user, json!({"assignedLicenses": assigned, "licenseAssignmentStates": state}));
         }
         92..=93 => {
             tenant.update(&group, json!({"description": format!("changed {}", tenant.random().u32(..))}));
         }
         94 => {
-            let id = tenant.create(Kind::Group, json!({"displayName": "New project", "securityEnabled": true, "mailEnabled": false, "groupTypes": []}));
+            let id = tenant.create(
+                Kind::Group,
+                json!({"displayName": "New project", "securityEnabled": true, "mailEnabled": false, "groupTypes": []}),
+            );
             tenant.add_member(&id, &user);
         }
         95 => {

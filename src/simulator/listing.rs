@@ -59,14 +59,18 @@ pub(super) fn answer(store: &Store, listing: Listing, path: &str, query: &Query,
                     return Answer::error(400, "BadRequest", &message);
                 }
                 if filter.is_advanced() && !(eventual && counted) {
-                    return Answer::unsupported("Operator is not supported because the required parameters might be missing. Try adding $count=true query parameter and ConsistencyLevel:eventual header.");
+                    return Answer::unsupported(
+                        "Operator is not supported because the required parameters might be missing. Try adding $count=true query parameter and ConsistencyLevel:eventual header.",
+                    );
                 }
                 Some(filter)
             }
         },
     };
     if query.get("$search").is_some() && !eventual {
-        return Answer::unsupported("Request with $search query parameter only works through MSGraph with a special request header: 'ConsistencyLevel: eventual'");
+        return Answer::unsupported(
+            "Request with $search query parameter only works through MSGraph with a special request header: 'ConsistencyLevel: eventual'",
+        );
     }
     if query.get("$search").is_some() {
         return Answer::error(501, "NotImplemented", "The simulator does not search.");
@@ -190,7 +194,11 @@ fn decode(token: &str) -> Option<(usize, bool)> {
 }
 
 pub(super) fn expired() -> Answer {
-    Answer::error(400, "Directory_ExpiredPageToken", "The specified page token value has expired and can no longer be included in your request.")
+    Answer::error(
+        400,
+        "Directory_ExpiredPageToken",
+        "The specified page token value has expired and can no longer be included in your request.",
+    )
 }
 
 /// The links of an object as a collection of references, or of whole members.
@@ -200,7 +208,12 @@ pub(super) fn related(store: &Store, object: &Object, relation: Relation, path: 
         .map(|link| store.object(link.target))
         .filter(|target| target.is_live())
         .map(|target| {
-            let mut value = shown(store, target, target.kind.default_selection().map(|n| n.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>()).as_deref(), None);
+            let mut value = shown(
+                store,
+                target,
+                target.kind.default_selection().map(|n| n.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>()).as_deref(),
+                None,
+            );
             if let Some(map) = value.as_object_mut() {
                 map.insert("@odata.type".into(), format!("#microsoft.graph.{}", target.kind.info().name).into());
             }

@@ -72,9 +72,17 @@ impl TenantOptions {
     /// A tenant of this name, seed and size, with every read permission and P2.
     pub fn new(name: &str, seed: u64, people: usize) -> TenantOptions {
         let permissions = [
-            "User.Read.All", "GroupMember.Read.All", "Device.Read.All", "Application.Read.All", "AdministrativeUnit.Read.All",
-            "RoleManagement.Read.Directory", "RoleAssignmentSchedule.Read.Directory", "RoleEligibilitySchedule.Read.Directory",
-            "LicenseAssignment.Read.All", "Organization.Read.All", "AuditLog.Read.All",
+            "User.Read.All",
+            "GroupMember.Read.All",
+            "Device.Read.All",
+            "Application.Read.All",
+            "AdministrativeUnit.Read.All",
+            "RoleManagement.Read.Directory",
+            "RoleAssignmentSchedule.Read.Directory",
+            "RoleEligibilitySchedule.Read.Directory",
+            "LicenseAssignment.Read.All",
+            "Organization.Read.All",
+            "AuditLog.Read.All",
         ];
         TenantOptions {
             name: name.to_owned(),
@@ -94,7 +102,9 @@ impl TenantOptions {
     }
 
     fn derived(&self, what: u64) -> String {
-        super::generate::guid(&mut fastrand::Rng::with_seed(self.seed ^ (what << 56) ^ self.name.bytes().fold(7, |h, b| h * 31 + u64::from(b))))
+        super::generate::guid(&mut fastrand::Rng::with_seed(
+            self.seed ^ (what << 56) ^ self.name.bytes().fold(7, |h, b| h * 31 + u64::from(b)),
+        ))
     }
 
     /// The tenant id, from name and seed.

@@ -50,7 +50,11 @@ pub(super) type Plan = (&'static str, &'static str);
 /// Product id, part number, and its service plans.
 pub(super) static PRODUCTS: &[(&str, &str, &[Plan])] = &[
     ("05e9a617-0261-4cee-bb44-138d3ef5d965", "SPE_E3", &[EXCHANGE, SHAREPOINT, TEAMS, OFFICE, AAD_P1, INTUNE, RMS]),
-    ("06ebc4ee-1bb5-47dd-8120-11324bc54e06", "SPE_E5", &[EXCHANGE, SHAREPOINT, TEAMS, OFFICE, AAD_P1, AAD_P2, INTUNE, RMS, POWER_BI, CLOUD_APP]),
+    (
+        "06ebc4ee-1bb5-47dd-8120-11324bc54e06",
+        "SPE_E5",
+        &[EXCHANGE, SHAREPOINT, TEAMS, OFFICE, AAD_P1, AAD_P2, INTUNE, RMS, POWER_BI, CLOUD_APP],
+    ),
     ("66b55226-6b4f-492c-910c-a3b7a3c9d993", "SPE_F1", &[TEAMS, AAD_P1, INTUNE]),
     ("84a661c4-e949-4bd2-a560-ed7766fcaf2b", "AAD_PREMIUM_P2", &[AAD_P1, AAD_P2]),
     ("f8a1db68-be16-40ed-86d5-cb42ce701560", "POWER_BI_PRO", &[POWER_BI]),

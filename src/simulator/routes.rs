@@ -39,7 +39,9 @@ fn collection(path: &str) -> Option<(Listing, &'static [&'static str])> {
             (paged(Kind::AdministrativeUnit, true), &["AdministrativeUnit.Read.All", "Directory.Read.All"])
         }
         "organization" => (whole(Kind::Organization, false), &["Organization.Read.All", "Directory.Read.All"]),
-        "subscribedSkus" => (whole(Kind::SubscribedSku, false), &["LicenseAssignment.Read.All", "Organization.Read.All", "Directory.Read.All"]),
+        "subscribedSkus" => {
+            (whole(Kind::SubscribedSku, false), &["LicenseAssignment.Read.All", "Organization.Read.All", "Directory.Read.All"])
+        }
         "directoryRoles" => (whole(Kind::DirectoryRole, true), ROLE),
         "roleManagement/directory/roleDefinitions" => (paged(Kind::RoleDefinition, true), ROLE),
         "roleManagement/directory/roleAssignments" => (paged(Kind::RoleAssignment, true), ROLE),
@@ -72,7 +74,11 @@ pub(super) fn answer(request: &Request<'_>) -> Answer {
             return denied();
         }
         if needs_p2(listing.kind) && request.tenant.shared.options.premium != Premium::P2 {
-            return Answer::error(400, "AadPremiumLicenseRequired", "The tenant needs to have Microsoft Entra ID P2 or Microsoft Entra ID Governance license.");
+            return Answer::error(
+                400,
+                "AadPremiumLicenseRequired",
+                "The tenant needs to have Microsoft Entra ID P2 or Microsoft Entra ID Governance license.",
+            );
         }
         if request.twist.empty {
             return Answer::ok(&json!({"value": []}));
@@ -135,7 +141,9 @@ fn deleted(request: &Request<'_>, kind: &str, allowed: impl Fn(&[&str]) -> bool)
 
 /// `collection/{id}` and `collection/{id}/relationship`.
 fn single(request: &Request<'_>, allowed: impl Fn(&[&str]) -> bool) -> Answer {
-    let missing = || Answer::bad_request(&format!("Resource not found for the segment '{}'.", request.path.split('/').next_back().unwrap_or_default()));
+    let missing = || {
+        Answer::bad_request(&format!("Resource not found for the segment '{}'.", request.path.split('/').next_back().unwrap_or_default()))
+    };
     let parts: Vec<&str> = request.path.split('/').collect();
     let Some((depth, (listing, permissions))) =
         (1..parts.len()).rev().find_map(|depth| collection(&parts[..depth].join("/")).map(|found| (depth, found)))

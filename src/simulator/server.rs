@@ -128,7 +128,11 @@ async fn handle(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Resp
     for (name, value) in [
         ("request-id", uuid::Uuid::new_v4().to_string()),
         ("client-request-id", header("client-request-id")),
-        ("x-ms-ags-diagnostic", json!({"ServerInfo": {"DataCenter": "Simulator", "Slice": "E", "Ring": "0", "ScaleUnit": "000", "RoleInstance": "SIM"}}).to_string()),
+        (
+            "x-ms-ags-diagnostic",
+            json!({"ServerInfo": {"DataCenter": "Simulator", "Slice": "E", "Ring": "0", "ScaleUnit": "000", "RoleInstance": "SIM"}})
+                .to_string(),
+        ),
     ] {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             headers.insert(name, value);
@@ -144,7 +148,8 @@ fn login(shared: &Shared, name: &str, body: &Bytes) -> Response {
         && let Some(Action::Error { status, code, message, .. }) = strike(tenant, &format!("{name}/oauth2/v2.0/token"))
     {
         let number: u32 = code.parse().unwrap_or(90_033);
-        let body = json!({"error": "temporarily_unavailable", "error_description": format!("AADSTS{number}: {message}"), "error_codes": [number]});
+        let body =
+            json!({"error": "temporarily_unavailable", "error_description": format!("AADSTS{number}: {message}"), "error_codes": [number]});
         return Answer::ok(&body).with_status(status).into_response(false);
     }
     token::answer(name, tenant.as_ref(), &form, &shared.origin()).into_response(false)
@@ -168,7 +173,11 @@ fn strike(tenant: &Tenant, text: &str) -> Option<Action> {
 async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
     let refuse = |message: &str| token::unauthorized(message).into_response(asked.gzip);
     let Some((tenant, expires, roles)) = token::read(&asked.bearer) else {
-        return refuse(if asked.bearer.is_empty() { "Access token is empty." } else { "CompactToken parsing failed with error code: 80049217" });
+        return refuse(if asked.bearer.is_empty() {
+            "Access token is empty."
+        } else {
+            "CompactToken parsing failed with error code: 80049217"
+        });
     };
     let Some(tenant) = shared.tenant(&tenant) else { return refuse("Access token validation failure. Invalid tenant.") };
     if tenant.now().as_second() >= expires {
@@ -241,7 +250,9 @@ fn strike_answer(action: &Action, answer: Answer, origin: &str, path: &str) -> A
             let half = (0..=answer.body.len() / 2).rev().find(|i| answer.body.is_char_boundary(*i)).unwrap_or(0);
             Answer { body: answer.body[..half].to_owned(), ..answer }
         }
-        Action::ForeignLink { origin: foreign } => Answer { body: answer.body.replace(&format!("{origin}/v1.0/{path}"), &format!("{foreign}/v1.0/{path}")), ..answer },
+        Action::ForeignLink { origin: foreign } => {
+            Answer { body: answer.body.replace(&format!("{origin}/v1.0/{path}"), &format!("{foreign}/v1.0/{path}")), ..answer }
+        }
         Action::Redirect { to } => Answer::json(302, "").with_header("location", to.clone()),
         Action::Gone { location } => {
             let gone = Answer::error(410, "resyncRequired", "Resync required. Replace any local items with the server's version.");

@@ -268,8 +268,7 @@ impl Store {
     /// Makes `manager` the manager, or removes the one there is.
     pub fn set_manager(&mut self, user: &str, manager: Option<&str>) {
         let Some(index) = self.index(user) else { return };
-        let old: Vec<String> =
-            self.object(index).live_links(Relation::Manager).map(|link| self.object(link.target).id.clone()).collect();
+        let old: Vec<String> = self.object(index).live_links(Relation::Manager).map(|link| self.object(link.target).id.clone()).collect();
         for old in old.iter().filter(|old| Some(old.as_str()) != manager) {
             self.unlink(user, Relation::Manager, old);
         }

@@ -30,7 +30,9 @@ pub(super) fn answer(tenant_name: &str, tenant: Option<&Tenant>, form: &[(String
         return refuse(400, "invalid_request", 9_001_023, "The grant type is not supported over the /common or /consumers endpoints.");
     }
     let Some(tenant) = tenant else {
-        let message = format!("Tenant '{tenant_name}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.");
+        let message = format!(
+            "Tenant '{tenant_name}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud."
+        );
         return refuse(400, "invalid_request", 90_002, &message);
     };
     for name in ["grant_type", "scope"] {
@@ -44,7 +46,8 @@ pub(super) fn answer(tenant_name: &str, tenant: Option<&Tenant>, form: &[(String
     }
     let (client_id, secret) = (field("client_id"), field("client_secret"));
     if client_id != tenant.client_id() {
-        let message = format!("Application with identifier '{client_id}' was not found in the directory '{}'.", tenant.shared.options.display_name);
+        let message =
+            format!("Application with identifier '{client_id}' was not found in the directory '{}'.", tenant.shared.options.display_name);
         return refuse(400, "unauthorized_client", 700_016, &message);
     }
     if secret.is_empty() {
@@ -56,7 +59,8 @@ pub(super) fn answer(tenant_name: &str, tenant: Option<&Tenant>, form: &[(String
         return refuse(401, "invalid_client", 7_000_215, message);
     }
     if field("scope") != format!("{origin}/.default") {
-        let message = format!("The provided value for the input parameter 'scope' is not valid. The scope {} is not valid.", field("scope"));
+        let message =
+            format!("The provided value for the input parameter 'scope' is not valid. The scope {} is not valid.", field("scope"));
         return refuse(400, "invalid_scope", 70_011, &message);
     }
     let life = tenant.shared.token_life.load(Ordering::Relaxed);
@@ -83,8 +87,10 @@ pub(super) fn read(bearer: &str) -> Option<(String, i64, Vec<String>)> {
 
 /// Graph's answer to a request without a good token.
 pub(super) fn unauthorized(message: &str) -> Answer {
-    Answer::error(401, "InvalidAuthenticationToken", message)
-        .with_header("www-authenticate", "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\"")
+    Answer::error(401, "InvalidAuthenticationToken", message).with_header(
+        "www-authenticate",
+        "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\"",
+    )
 }
 
 /// For the list of tenants that the control interface gives.

@@ -94,16 +94,8 @@ impl Engine {
         })
         .await?;
         let client = self.shared.client.tenant(target.endpoint.clone());
-        let mut run = Run {
-            mirror,
-            client,
-            target,
-            resource,
-            request,
-            hold: self.shared.settings.hold,
-            observer: &*self.shared.observer,
-            report,
-        };
+        let mut run =
+            Run { mirror, client, target, resource, request, hold: self.shared.settings.hold, observer: &*self.shared.observer, report };
         let ended = run.go().await;
         if let Err(error) = &ended {
             fail_with(report, error);

@@ -34,13 +34,8 @@ pub(super) async fn acquire(
     waiting: impl FnOnce(&str),
 ) -> io::Result<Option<ResourceLock>> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir.join(FOLDER))?;
-    let mut file = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path(data_dir, tenant, resource))?;
+    let mut file =
+        fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path(data_dir, tenant, resource))?;
     let mut waiting = Some(waiting);
     loop {
         match file.try_lock() {
@@ -58,9 +53,10 @@ pub(super) async fn acquire(
         }
     }
     // For whoever waits; that it cannot be written is no reason not to run.
-    let _ = file.rewind().and_then(|()| file.set_len(0)).and_then(|()| {
-        write!(file, "process {} ({}), since {}", std::process::id(), command(), crate::mirror::now())
-    });
+    let _ = file
+        .rewind()
+        .and_then(|()| file.set_len(0))
+        .and_then(|()| write!(file, "process {} ({}), since {}", std::process::id(), command(), crate::mirror::now()));
     Ok(Some(ResourceLock { _file: file }))
 }
 

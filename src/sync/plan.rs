@@ -23,14 +23,7 @@ pub(super) enum Plan {
 }
 
 /// Decides. `selection` is what would be asked of Graph now; `delta` tells a delta query from a listing.
-pub(super) fn plan(
-    checkpoint: &Checkpoint,
-    selection: &str,
-    delta: bool,
-    mode: Mode,
-    trigger: Trigger,
-    now: jiff::Timestamp,
-) -> Plan {
+pub(super) fn plan(checkpoint: &Checkpoint, selection: &str, delta: bool, mode: Mode, trigger: Trigger, now: jiff::Timestamp) -> Plan {
     let same_selection = checkpoint.selection.as_deref() == Some(selection);
     let first = checkpoint.baseline_at.is_none();
     if mode == Mode::Full {

@@ -93,12 +93,7 @@ impl Run<'_> {
     }
 
     /// Puts the checkpoint at the start of what is planned and gives the first link. The outer error is the file's.
-    async fn begin(
-        &mut self,
-        plan: Plan,
-        checkpoint: &mut Checkpoint,
-        selection: &str,
-    ) -> Result<Result<Link, GraphError>, MirrorError> {
+    async fn begin(&mut self, plan: Plan, checkpoint: &mut Checkpoint, selection: &str) -> Result<Result<Link, GraphError>, MirrorError> {
         let name = self.resource.name();
         let link = match plan {
             Plan::Continue { link, mode } => {

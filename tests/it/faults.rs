@@ -81,7 +81,10 @@ fn a_circle_is_recognised_and_the_old_state_kept() {
     assert!(ended.stdout.contains("go round in circles"), "{}", ended.stdout);
     tenant.clear_faults();
     let reports = world.sync(&[]);
-    assert!(reports.iter().all(|r| r["mode"] != "full" || !r["resource"].as_str().is_some_and(|name| name == "groups")), "the old delta link goes on");
+    assert!(
+        reports.iter().all(|r| r["mode"] != "full" || !r["resource"].as_str().is_some_and(|name| name == "groups")),
+        "the old delta link goes on"
+    );
     world.assert_equal();
 }
 
@@ -203,7 +206,9 @@ fn the_file_is_private_and_rows_of_wrong_type_are_skipped_and_told() {
     assert_eq!(std::fs::metadata(world.dir.path().join("data")).expect("folder").mode() & 0o777, 0o700);
     let user = tenant.ids(Kind::User)[1].clone();
     let connection = open(&world.file());
-    let name = |c: &rusqlite::Connection| c.query_row(&format!("SELECT display_name FROM users WHERE id = '{user}'"), [], |r| r.get::<_, String>(0)).expect("the row stands");
+    let name = |c: &rusqlite::Connection| {
+        c.query_row(&format!("SELECT display_name FROM users WHERE id = '{user}'"), [], |r| r.get::<_, String>(0)).expect("the row stands")
+    };
     let before = name(&connection);
     tenant.update(&user, serde_json::json!({"displayName": {"not": "text"}}));
     let ended = world.ok(&["resync", "--resource", "users"]);

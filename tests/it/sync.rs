@@ -33,7 +33,8 @@ fn a_sync_without_changes_asks_once_and_writes_nothing() {
     let before = world.tenant().ground_truth();
     let connection = open(&world.file());
     let version = |c: &rusqlite::Connection| number(c, "SELECT count(*) FROM changes") + number(c, "SELECT count(*) FROM deleted_objects");
-    let stamps = "SELECT group_concat(last_changed_at) FROM (SELECT last_changed_at FROM users UNION ALL SELECT last_changed_at FROM groups)";
+    let stamps =
+        "SELECT group_concat(last_changed_at) FROM (SELECT last_changed_at FROM users UNION ALL SELECT last_changed_at FROM groups)";
     let stamped: String = connection.query_row(stamps, [], |r| r.get(0)).expect("stamps");
     let counted = version(&connection);
     world.tenant().clear_requests();
@@ -53,11 +54,18 @@ fn a_sync_without_changes_asks_once_and_writes_nothing() {
 }
 
 /// Applies the change feed to an earlier state of members and users; returns the later one.
-fn replay(connection: &rusqlite::Connection, after: i64, users: &mut BTreeMap<String, BTreeMap<String, Value>>, members: &mut Vec<(String, String)>) {
-    let mut statement = connection.prepare("SELECT resource, object_id, kind, changed FROM changes WHERE seq > ?1 ORDER BY seq").expect("feed");
+fn replay(
+    connection: &rusqlite::Connection,
+    after: i64,
+    users: &mut BTreeMap<String, BTreeMap<String, Value>>,
+    members: &mut Vec<(String, String)>,
+) {
+    let mut statement =
+        connection.prepare("SELECT resource, object_id, kind, changed FROM changes WHERE seq > ?1 ORDER BY seq").expect("feed");
     let mut rows = statement.query([after]).expect("feed");
     while let Some(row) = rows.next().expect("row") {
-        let (resource, id, kind): (String, String, String) = (row.get(0).expect("resource"), row.get(1).expect("id"), row.get(2).expect("kind"));
+        let (resource, id, kind): (String, String, String) =
+            (row.get(0).expect("resource"), row.get(1).expect("id"), row.get(2).expect("kind"));
         let changed: Option<String> = row.get(3).expect("changed");
         let changed: Value = changed.map_or(Value::Null, |text| serde_json::from_str(&text).expect("JSON"));
         match (resource.as_str(), kind.as_str()) {
@@ -67,7 +75,11 @@ fn replay(connection: &rusqlite::Connection, after: i64, users: &mut BTreeMap<St
                 for (column, pair) in changed.as_object().expect("columns") {
                     let old = user.get(column).cloned().unwrap_or_default();
                     assert_eq!(old, pair[0], "{column}: the feed knows what stood");
-                    if pair[1].is_null() { user.remove(column) } else { user.insert(column.clone(), pair[1].clone()) };
+                    if pair[1].is_null() {
+                        user.remove(column)
+                    } else {
+                        user.insert(column.clone(), pair[1].clone())
+                    };
                 }
             }
             ("groups", "member_added") if !changed["member_id"].is_null() => {
@@ -87,7 +99,9 @@ fn replay(connection: &rusqlite::Connection, after: i64, users: &mut BTreeMap<St
 
 fn state(connection: &rusqlite::Connection) -> (BTreeMap<String, BTreeMap<String, Value>>, Vec<(String, String)>) {
     let mut users = BTreeMap::new();
-    let mut statement = connection.prepare("SELECT id, display_name, department, job_title, manager_id, account_enabled, mobile_phone FROM users").expect("users");
+    let mut statement = connection
+        .prepare("SELECT id, display_name, department, job_title, manager_id, account_enabled, mobile_phone FROM users")
+        .expect("users");
     let mut rows = statement.query([]).expect("users");
     while let Some(row) = rows.next().expect("row") {
         let mut user: BTreeMap<String, Value> = BTreeMap::new();
@@ -125,7 +139,12 @@ fn a_living_tenant_is_followed_and_the_feed_replays_it() {
         let (now_users, now_members) = state(&connection);
         let known = |users: &BTreeMap<String, BTreeMap<String, Value>>| -> BTreeMap<String, BTreeMap<String, Value>> {
             let columns = ["display_name", "department", "job_title", "manager_id", "mobile_phone", "account_enabled"];
-            users.iter().map(|(id, user)| (id.clone(), user.iter().filter(|(c, _)| columns.contains(&c.as_str())).map(|(c, v)| (c.clone(), v.clone())).collect())).collect()
+            users
+                .iter()
+                .map(|(id, user)| {
+                    (id.clone(), user.iter().filter(|(c, _)| columns.contains(&c.as_str())).map(|(c, v)| (c.clone(), v.clone())).collect())
+                })
+                .collect()
         };
         assert_eq!(known(&users), now_users, "round {round}");
         members.sort();
@@ -159,7 +178,11 @@ fn deletion_restore_and_purge_are_told_apart() {
     tenant.delete(&user);
     world.sync(&["--resource", "users"]);
     assert_eq!((count(shows), count("SELECT count(*) FROM users WHERE id = 'USER'"), reason().as_deref()), (0, 0, Some("changed")));
-    assert_eq!(count("SELECT count(*) FROM changes WHERE object_id = 'GROUP' AND kind = 'member_removed'"), 1, "the link that the deletion hides is told");
+    assert_eq!(
+        count("SELECT count(*) FROM changes WHERE object_id = 'GROUP' AND kind = 'member_removed'"),
+        1,
+        "the link that the deletion hides is told"
+    );
 
     tenant.restore(&user);
     world.sync(&["--resource", "users"]);
@@ -179,7 +202,8 @@ fn deletion_restore_and_purge_are_told_apart() {
 
 #[test]
 fn killed_at_any_moment_it_goes_on_at_the_next_page() {
-    let world = World::one(TenantOptions { delta_page: 20, delta_links: 200, quirks: Quirks::none(), ..TenantOptions::new("contoso", 6, 800) });
+    let world =
+        World::one(TenantOptions { delta_page: 20, delta_links: 200, quirks: Quirks::none(), ..TenantOptions::new("contoso", 6, 800) });
     world.tenant().set_latency(Duration::from_millis(8));
     let mut kills = 0;
     let mut random = fastrand::Rng::with_seed(6);
@@ -212,7 +236,8 @@ fn killed_at_any_moment_it_goes_on_at_the_next_page() {
 /// Where in a round a link stands: the simulator's token without its nonce and time.
 fn place(query: &str) -> String {
     let Some(token) = query.strip_prefix("$skiptoken=") else { return "start".into() };
-    let text: String = (0..token.len() / 2).filter_map(|i| u8::from_str_radix(&token[2 * i..2 * i + 2], 16).ok()).map(|b| char::from(b ^ 0x5a)).collect();
+    let text: String =
+        (0..token.len() / 2).filter_map(|i| u8::from_str_radix(&token[2 * i..2 * i + 2], 16).ok()).map(|b| char::from(b ^ 0x5a)).collect();
     let parts: Vec<&str> = text.split('|').collect();
     format!("{}/{}/{}", parts[2], parts[4], parts[5])
 }
@@ -273,7 +298,10 @@ fn too_much_missing_is_held_until_told() {
     assert_eq!(users(&connection), before);
     let status: Value = serde_json::from_str(&world.ok(&["--json", "status"]).stdout).expect("status");
     let resource = status[0]["resources"].as_array().expect("resources").iter().find(|r| r["resource"] == "users").expect("users");
-    assert_eq!((resource["state"].as_str(), &resource["held"]["missing"], &resource["held"]["rows"]), (Some("held"), &json!(before), &json!(before)));
+    assert_eq!(
+        (resource["state"].as_str(), &resource["held"]["missing"], &resource["held"]["rows"]),
+        (Some("held"), &json!(before), &json!(before))
+    );
     assert!(resource["remedy"].as_str().expect("remedy").contains("resync --tenant contoso --resource users --accept-sweep"));
     // The next round sees that it was nothing.
     world.sync(&[]);
@@ -305,7 +333,9 @@ fn a_changed_selection_starts_a_full_round_and_extra_properties_arrive() {
     tenant.update(&user, json!({"extension_0123_costCenter": "4711"}));
     world.sync(&[]);
     let connection = open(&world.file());
-    let extra = || connection.query_row(&format!("SELECT extra FROM users WHERE id = '{user}'"), [], |r| r.get::<_, Option<String>>(0)).expect("extra");
+    let extra = || {
+        connection.query_row(&format!("SELECT extra FROM users WHERE id = '{user}'"), [], |r| r.get::<_, Option<String>>(0)).expect("extra")
+    };
     assert_eq!(extra(), None);
     world.write_config("[resources.users]\nextra = [\"extension_0123_costCenter\"]\n");
     let reports = world.sync(&["--resource", "users"]);

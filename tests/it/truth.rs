@@ -76,8 +76,10 @@ fn table(connection: &Connection, truth: &[Value], name: &str, key: &str, graph_
         let row = &rows[object[graph_key].as_str().expect("id")];
         let by_column: BTreeMap<String, &Value> = object.as_object().expect("object").iter().map(|(n, v)| (snake(n), v)).collect();
         for column in &columns {
-            if matches!(column.as_str(), "first_seen_at" | "last_changed_at" | "extra" | "manager_id" | "is_privileged" | "is_privileged_source")
-                || column.starts_with("prepaid_units_")
+            if matches!(
+                column.as_str(),
+                "first_seen_at" | "last_changed_at" | "extra" | "manager_id" | "is_privileged" | "is_privileged_source"
+            ) || column.starts_with("prepaid_units_")
             {
                 continue;
             }
@@ -177,7 +179,11 @@ pub fn assert_equal(file: &Path, truth: &Value, without: Without) {
             for (kind, property) in [("password", "passwordCredentials"), ("key", "keyCredentials")] {
                 for credential in object[property].as_array().into_iter().flatten() {
                     let end = credential["endDateTime"].as_str().expect("end").replace('Z', ".000Z");
-                    expected.insert((object["id"].as_str().expect("id").to_owned(), format!("{kind} {}", credential["keyId"].as_str().expect("key")), end));
+                    expected.insert((
+                        object["id"].as_str().expect("id").to_owned(),
+                        format!("{kind} {}", credential["keyId"].as_str().expect("key")),
+                        end,
+                    ));
                 }
             }
         }
@@ -188,7 +194,8 @@ pub fn assert_equal(file: &Path, truth: &Value, without: Without) {
 
 fn licences(connection: &Connection, users: &[Value], without: Without) {
     let plans = |value: &Value| {
-        let mut plans: Vec<String> = value["disabledPlans"].as_array().into_iter().flatten().filter_map(|p| p.as_str()).map(str::to_owned).collect();
+        let mut plans: Vec<String> =
+            value["disabledPlans"].as_array().into_iter().flatten().filter_map(|p| p.as_str()).map(str::to_owned).collect();
         plans.sort();
         serde_json::to_string(&plans).expect("JSON")
     };
@@ -196,7 +203,9 @@ fn licences(connection: &Connection, users: &[Value], without: Without) {
     if without.licence_states {
         let expected: BTreeSet<_> = users
             .iter()
-            .flat_map(|user| user["assignedLicenses"].as_array().into_iter().flatten().map(|l| (text(&user["id"]), text(&l["skuId"]), String::new())))
+            .flat_map(|user| {
+                user["assignedLicenses"].as_array().into_iter().flatten().map(|l| (text(&user["id"]), text(&l["skuId"]), String::new()))
+            })
             .collect();
         let sql = "SELECT DISTINCT user_id, sku_id, '' FROM assigned_licenses WHERE coalesce(state, '') <> 'Error'";
         return assert_same("licences", &pairs(connection, sql), &expected);
@@ -217,7 +226,11 @@ fn plans(connection: &Connection, skus: &[Value]) {
     for sku in skus {
         let id = sku["skuId"].as_str().expect("sku");
         for plan in sku["servicePlans"].as_array().into_iter().flatten() {
-            expected.insert((id.to_owned(), plan["servicePlanId"].as_str().expect("plan").to_owned(), plan["servicePlanName"].as_str().expect("name").to_owned()));
+            expected.insert((
+                id.to_owned(),
+                plan["servicePlanId"].as_str().expect("plan").to_owned(),
+                plan["servicePlanName"].as_str().expect("name").to_owned(),
+            ));
         }
         for (member, column) in [("enabled", "enabled"), ("warning", "warning"), ("suspended", "suspended"), ("lockedOut", "locked_out")] {
             let found = number(connection, &format!("SELECT prepaid_units_{column} FROM subscribed_skus WHERE sku_id = '{id}'"));
