@@ -3,7 +3,7 @@ CREATE TABLE objects (
     oid INTEGER PRIMARY KEY,              -- the mirror's own number for the object
     id TEXT NOT NULL UNIQUE,              -- the object's Graph id
     type TEXT NOT NULL,                   -- Graph type without prefix: user, group, device, servicePrincipal, orgContact ...
-    hidden INTEGER NOT NULL DEFAULT 0,    -- 1 while the object is in deleted_objects: links to and from it do not show
+    hidden INTEGER NOT NULL DEFAULT 0,    -- 1 while the object is in deleted_objects, or its own resource has not brought it: links to and from it do not show
     round INTEGER NOT NULL DEFAULT 0      -- the last full round of its resource that saw it; 0 when known only as the end of a link
 ) STRICT;
 CREATE INDEX objects_groups ON objects (oid) WHERE type = 'group';

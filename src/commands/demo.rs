@@ -205,7 +205,7 @@ fn summary(connection: &Connection, file: &Path, reports: &[RunReport], took: Du
 /// The answer of a query as a table.
 fn rows(connection: &Connection, sql: &str) -> rusqlite::Result<comfy_table::Table> {
     let mut statement = connection.prepare(sql)?;
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut table = output::table(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {

@@ -52,11 +52,11 @@ fn make_data_dir(config: &Config) -> Result<(), Failure> {
 /// What a command is to work on: all configured, or what was named.
 pub(crate) fn choose(config: &Config, tenants: &[String], named: &[String]) -> Result<Vec<(Tenant, Vec<&'static Resource>)>, Failure> {
     let known: Vec<&str> = config.tenants.iter().map(|t| t.name.as_str()).collect();
-    for name in tenants.iter().filter(|name| !known.contains(&name.as_str())) {
+    if let Some(name) = tenants.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(Failure::Usage(unknown("tenant", name, &known, &config.file.display().to_string())));
     }
     let resources: Vec<&str> = resources::all().iter().map(|r| r.name()).collect();
-    for name in named.iter().filter(|name| !resources.contains(&name.as_str())) {
+    if let Some(name) = named.iter().find(|name| !resources.contains(&name.as_str())) {
         return Err(Failure::Usage(unknown("resource", name, &resources, "this version")));
     }
     let chosen = |tenant: &&Tenant| tenants.is_empty() || tenants.contains(&tenant.name);

@@ -79,7 +79,7 @@ fn unknown(name: &str, known: &[&str]) -> String {
 /// Serde stops at the first unknown key; this finds them all, and whatever else is wrong with the rest.
 fn unknown_keys(figment: &Figment) -> Option<Vec<Mistake>> {
     let mut mistakes = Vec::new();
-    let mut value: figment::value::Value = figment.extract_inner("").or_else(|_| figment.extract()).ok()?;
+    let mut value: figment::value::Value = figment.extract_inner("").ok().or_else(|| figment.extract().ok())?;
     for _ in 0..200 {
         let error = match Figment::from(Serialized::defaults(&value)).extract::<Raw>() {
             Ok(_) => break,

@@ -21,6 +21,16 @@ pub(super) struct End {
     pub hidden: bool,
 }
 
+/// A link that a full round did not confirm.
+pub(super) struct Unseen {
+    pub owner: i64,
+    pub member: i64,
+    pub owner_id: String,
+    pub member_id: String,
+    /// Whether readers see it now.
+    pub shows: bool,
+}
+
 impl<'t> Links<'t> {
     pub fn new(connection: &'t Connection, owner: &'static Table, table: &'static LinkTable) -> rusqlite::Result<Self> {
         let LinkTable { name, owner_oid, member_oid, .. } = table;
@@ -90,16 +100,18 @@ impl<'t> Links<'t> {
         Ok((all.unsigned_abs(), unseen.unsigned_abs()))
     }
 
-    /// Links that show and were not seen in `round`: owner, member, and both ids.
-    pub fn unseen(&self, round: i64) -> rusqlite::Result<Vec<(i64, i64, String, String)>> {
+    /// Links that were not seen in `round`, but for those to or from a deleted object.
+    pub fn unseen(&self, round: i64) -> rusqlite::Result<Vec<Unseen>> {
         let LinkTable { name, owner_oid, member_oid, .. } = self.table;
         self.connection
             .prepare(&format!(
-                "SELECT l.{owner_oid}, l.{member_oid}, g.id, m.id FROM {name} AS l \
+                "SELECT l.{owner_oid}, l.{member_oid}, g.id, m.id, g.hidden = 0 AND m.hidden = 0 FROM {name} AS l \
                  JOIN objects AS g ON g.oid = l.{owner_oid} JOIN objects AS m ON m.oid = l.{member_oid} \
-                 WHERE l.round <> ?1 AND g.hidden = 0 AND m.hidden = 0"
+                 WHERE l.round <> ?1 AND g.hidden = 0 AND (m.hidden = 0 OR m.round = 0)"
             ))?
-            .query_map([round], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+            .query_map([round], |row| {
+                Ok(Unseen { owner: row.get(0)?, member: row.get(1)?, owner_id: row.get(2)?, member_id: row.get(3)?, shows: row.get(4)? })
+            })?
             .collect()
     }
 

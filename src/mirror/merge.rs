@@ -31,6 +31,8 @@ pub(super) struct Merge<'t> {
     pub links: Vec<Links<'t>>,
     /// Positions in `links` of this table's own.
     own_links: Vec<usize>,
+    /// Graph types whose own resource has a baseline: an object of these that it did not bring is not there (yet).
+    settled_types: Vec<&'static str>,
     pub children: Vec<Children<'t>>,
     pub feed: Feed<'t>,
     pub seen: Seen<'t>,
@@ -66,6 +68,7 @@ impl<'t> Merge<'t> {
             round: page.round,
             full: page.full,
             tell: feed.tells(page.resource),
+            settled_types: tables.iter().filter(|table| feed.tells(table.name)).filter_map(|table| table.object_type).collect(),
             now: page.now,
             rows: table.rows_of.is_none().then(|| Rows::new(connection, table)).transpose()?,
             objects: Objects::new(connection)?,
@@ -133,7 +136,7 @@ impl<'t> Merge<'t> {
                 None => None,
             },
         };
-        let restored = if hidden { self.take_tombstone(&item.id)? } else { None };
+        let (deleted, restored) = if hidden { self.take_tombstone(&item.id)? } else { (false, None) };
         let fresh = stored.is_none() && restored.is_none();
         let seen_before = object.as_ref().is_some_and(|o| o.round == self.round);
         let oid = self.note_object(&item.id, object.as_ref())?;
@@ -142,7 +145,7 @@ impl<'t> Merge<'t> {
         } else if let Some((last, children)) = restored {
             self.restore(&mut item, last, children)?;
         } else {
-            self.insert(&mut item, hidden)?;
+            self.insert(&mut item, deleted)?;
         }
         if let (true, Some(oid)) = (hidden, oid) {
             self.objects.set_hidden(oid, false)?;
@@ -174,7 +177,7 @@ impl<'t> Merge<'t> {
         }
     }
 
-    fn insert(&mut self, item: &mut Item<'_>, hidden: bool) -> rusqlite::Result<()> {
+    fn insert(&mut self, item: &mut Item<'_>, deleted: bool) -> rusqlite::Result<()> {
         let Some(rows) = &mut self.rows else { return Ok(()) };
         for (column, reference) in std::mem::take(&mut item.references) {
             item.values[column] = resolve(&reference, &Value::Null);
@@ -189,7 +192,7 @@ impl<'t> Merge<'t> {
         }
         if self.tell {
             let values: Vec<Value<'static>> = values.cloned().map(Value::into_owned).collect();
-            let change = if hidden { Change::Restored } else { Change::Created };
+            let change = if deleted { Change::Restored } else { Change::Created };
             let changed = whole(self.table, &Stored { values, extra, first_seen_at: String::new() });
             self.feed.write(self.table.name, &item.id, change, Some(&changed))?;
         }
@@ -249,7 +252,12 @@ impl<'t> Merge<'t> {
         let mut resolved = Vec::with_capacity(links.len());
         for (order, link) in links.iter().enumerate() {
             let member = match link.removed {
-                false => Some(self.objects.oid(self.oids, &link.id, &link.kind)?),
+                // A link to what its own resource has not brought is kept and shows when that arrives: nobody is granted anything
+                // for somebody who may be deleted.
+                false => {
+                    let hidden = self.settled_types.iter().any(|kind| *kind == link.kind);
+                    Some(self.objects.oid(self.oids, &link.id, &link.kind, hidden)?)
+                }
                 true => self.objects.known_oid(self.oids, &link.id)?,
             };
             resolved.extend(member.map(|member| (link.table, member, order)));
@@ -280,7 +288,9 @@ impl<'t> Merge<'t> {
             Some(_) => self.objects.find(id)?,
             None => None,
         };
-        if let Some(object) = object.as_ref().filter(|object| object.hidden) {
+        if let Some(object) = object.as_ref().filter(|object| object.hidden)
+            && self.tombstone.exists(params![self.table.name, id])?
+        {
             return self.purge(id, object.oid, reason);
         }
         let stored = match &mut self.rows {
@@ -310,6 +320,11 @@ impl<'t> Merge<'t> {
         self.put_tombstone.execute(params![self.table.name, id, reason.as_str(), self.now, last_row])?;
         if let Some(kind) = self.table.object_type {
             let oid = match object {
+                // Only known as the end of a link until now: the tombstone is its first sight.
+                Some(object) if object.hidden => {
+                    self.objects.see(object.oid, kind, self.round)?;
+                    object.oid
+                }
                 Some(object) => {
                     self.tell_links(object.oid, id, false)?;
                     self.objects.set_hidden(object.oid, true)?;
@@ -338,8 +353,11 @@ impl<'t> Merge<'t> {
         if changed > 0 { self.drop_links(oid) } else { Ok(()) }
     }
 
-    /// Tells the links that a deletion hides or a restore shows again.
+    /// Tells the links that a deletion hides or a restore shows again. A first enumeration is silent about them too.
     fn tell_links(&mut self, oid: i64, id: &str, shown: bool) -> rusqlite::Result<()> {
+        if !self.tell {
+            return Ok(());
+        }
         for links in &self.links {
             if !self.feed.tells(links.owner.name) {
                 continue;
@@ -372,12 +390,13 @@ impl<'t> Merge<'t> {
         Ok(())
     }
 
-    /// The last row of a deleted object, which then is no longer a tombstone. `None` when it was never seen alive.
-    fn take_tombstone(&mut self, id: &str) -> rusqlite::Result<Option<(Stored, serde_json::Value)>> {
-        let text: Option<Option<String>> = self.tombstone.query_row(params![self.table.name, id], |row| row.get(1)).optional()?;
+    /// Whether there was a tombstone, which then is gone, and the object's last row; `None` when it was never seen alive.
+    fn take_tombstone(&mut self, id: &str) -> rusqlite::Result<(bool, Option<(Stored, serde_json::Value)>)> {
+        let found: Option<Option<String>> = self.tombstone.query_row(params![self.table.name, id], |row| row.get(1)).optional()?;
+        let Some(text) = found else { return Ok((false, None)) };
         self.drop_tombstone.execute(params![self.table.name, id])?;
-        let Some(mut last) = text.flatten().and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok()) else {
-            return Ok(None);
+        let Some(mut last) = text.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok()) else {
+            return Ok((true, None));
         };
         let values = self.table.columns.iter().map(|c| from_json(c.kind, last.get(c.name))).collect();
         let extra = match last.get_mut("extra").map(serde_json::Value::take) {
@@ -385,7 +404,7 @@ impl<'t> Merge<'t> {
             _ => Map::new(),
         };
         let first_seen_at = last.get("first_seen_at").and_then(|at| at.as_str()).unwrap_or(self.now).to_owned();
-        Ok(Some((Stored { values, extra, first_seen_at }, last)))
+        Ok((true, Some((Stored { values, extra, first_seen_at }, last))))
     }
 }
 

@@ -84,15 +84,15 @@ impl<'t> Objects<'t> {
             .optional()
     }
 
-    /// The number of an object, which is registered with `kind` when it was never met.
-    pub fn oid(&mut self, cache: &mut OidCache, id: &str, kind: &str) -> rusqlite::Result<i64> {
+    /// The number of an object, which is registered with `kind` when it was never met; `hidden` says whether its links wait for it.
+    pub fn oid(&mut self, cache: &mut OidCache, id: &str, kind: &str, hidden: bool) -> rusqlite::Result<i64> {
         let guid = guid(id);
         if let Some(oid) = cache.get(guid) {
             return Ok(oid);
         }
         let oid = match self.find(id)? {
             Some(object) => object.oid,
-            None => self.register(id, kind, false, 0)?,
+            None => self.register(id, kind, hidden, 0)?,
         };
         cache.put(guid, oid);
         Ok(oid)

@@ -87,8 +87,16 @@ impl Merge<'_> {
         }
         self.clear_absent()?;
         self.sweep_links()?;
+        self.hide_unknown()?;
         self.seen.forget()?;
         Ok(None)
+    }
+
+    /// Objects of this resource that are known only as ends of links are not there: soft-deleted before the mirror began, or not
+    /// delivered yet. Their links wait, hidden, until the object itself arrives.
+    fn hide_unknown(&mut self) -> rusqlite::Result<()> {
+        let Some(kind) = self.table.object_type else { return Ok(()) };
+        self.connection.execute("UPDATE objects SET hidden = 1 WHERE type = ?1 AND round = 0 AND hidden = 0", [kind]).map(|_| ())
     }
 
     /// Keys of the rows that the round did not see.
@@ -176,12 +184,12 @@ impl Merge<'_> {
     fn sweep_links(&mut self) -> rusqlite::Result<()> {
         for links in self.links.iter_mut().filter(|links| links.owner.name == self.table.name) {
             if self.round > 1 {
-                for (owner, member, owner_id, member_id) in links.unseen(self.round)? {
-                    links.remove(owner, member)?;
+                for link in links.unseen(self.round)? {
+                    links.remove(link.owner, link.member)?;
                     self.writes += 1;
                     self.swept += 1;
-                    if self.tell {
-                        self.feed.link(self.table, &owner_id, links.table.member_id, &member_id, false)?;
+                    if self.tell && link.shows {
+                        self.feed.link(self.table, &link.owner_id, links.table.member_id, &link.member_id, false)?;
                     }
                 }
             }

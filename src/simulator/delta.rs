@@ -330,7 +330,12 @@ impl Builder<'_> {
             .links
             .iter()
             .filter(|link| relations.contains(&link.relation))
-            .filter(|link| if self.round.since.is_some() { link.seq > since } else { !link.removed || tell_removed })
+            .filter(|link| match self.round.since {
+                // An object that is new, or came back from deletion, is told whole.
+                Some(_) if object.born > since => !link.removed || link.seq > since,
+                Some(_) => link.seq > since,
+                None => !link.removed || tell_removed,
+            })
             .collect();
         let mut item = self.properties(object, since);
         let rest = &links[self.round.told_links.min(links.len())..];

@@ -50,7 +50,7 @@ fn event(tenant: &Tenant) {
         }
         30..=39 => tenant.set_manager(&user, (user != other).then_some(other.as_str())),
         40..=44 => {
-            tenant.update(&user, json!({"mobilePhone": null, "accountEnabled": draw % 2 == 0}));
+            tenant.update(&user, json!({"mobilePhone": null, "accountEnabled": draw.is_multiple_of(2)}));
         }
         45..=50 => {
             tenant.delete(&user);
