@@ -41,7 +41,8 @@ pub fn decode<'a>(resource: &Resource, extra: &[String], json: &'a str) -> Resul
             Ok(item)
         }
         Ok(_) => Err(refuse(resource, json, format!("it has no {}", resource.table.key))),
-        Err(error) => Err(refuse(resource, json, error.to_string())),
+        // Where in the page an object stands says nothing to whoever reads this.
+        Err(error) => Err(refuse(resource, json, error.to_string().split(" at line ").next().unwrap_or_default().to_owned())),
     }
 }
 

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use crate::support::{Running, World, wait_for};
 use crate::truth::{Without, number, open};
 
+/// Users by id: columns that are set.
+type Users = BTreeMap<String, BTreeMap<String, Value>>;
+
 fn total(reports: &[Value], field: &str) -> u64 {
     reports.iter().map(|r| r[field].as_u64().expect("a figure")).sum()
 }
@@ -97,7 +100,7 @@ fn replay(
     }
 }
 
-fn state(connection: &rusqlite::Connection) -> (BTreeMap<String, BTreeMap<String, Value>>, Vec<(String, String)>) {
+fn state(connection: &rusqlite::Connection) -> (Users, Vec<(String, String)>) {
     let mut users = BTreeMap::new();
     let mut statement = connection
         .prepare("SELECT id, display_name, department, job_title, manager_id, account_enabled, mobile_phone FROM users")

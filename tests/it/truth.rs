@@ -29,7 +29,7 @@ fn snake(name: &str) -> String {
 /// All rows of a table by key; NULLs left out.
 fn rows(connection: &Connection, table: &str, key: &str) -> Rows {
     let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).expect("prepare");
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut out = Rows::new();
     let mut found = statement.query([]).expect("query");
     while let Some(row) = found.next().expect("row") {

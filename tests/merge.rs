@@ -1,0 +1,216 @@
+//! The merge, driven through its public face: any order and any repetition of the pages of a round ends in the same file.
+
+use std::path::Path;
+
+use entra_mirror::mirror::{Access, Checkpoint, Ending, Mirror, Page, Phase};
+use entra_mirror::resources::{self, decode};
+use proptest::prelude::*;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+const NOW: &str = "2026-11-24T08:00:00.000Z";
+
+/// Applies pages of JSON objects as one round of a resource; the last page ends it.
+fn round(mirror: &Mirror, resource: &str, pages: &[Vec<Value>], full: bool) {
+    let resource = resources::find(resource).expect("a resource");
+    let before = mirror.checkpoint(resource.name()).expect("a checkpoint");
+    let number = if full { before.round + 1 } else { before.round };
+    let running = Checkpoint { round: number, phase: if full { Phase::Full } else { Phase::Incremental }, ..before.clone() };
+    let done = Checkpoint { phase: Phase::Idle, baseline_at: before.baseline_at.or_else(|| Some(NOW.into())), ..running.clone() };
+    if full {
+        mirror.forget_marks(resource.name()).expect("marks");
+    }
+    let empty = vec![Vec::new()];
+    let pages = if pages.is_empty() { &empty } else { pages };
+    for (index, page) in pages.iter().enumerate() {
+        let texts: Vec<String> = page.iter().map(Value::to_string).collect();
+        let items = texts.iter().map(|text| decode(resource, &["extension_1".to_owned()], text).expect("an item")).collect();
+        let ending = (index + 1 == pages.len()).then_some(Ending { done: &done, held: &done, rules: None });
+        let page = Page {
+            resource: resource.name(),
+            table: resource.table,
+            round: number,
+            full,
+            items,
+            unread: &[],
+            next: &running,
+            ending,
+            now: NOW,
+        };
+        mirror.apply(page).expect("applied");
+    }
+}
+
+/// Everything an application sees, and what is internal but decides what it will see.
+fn picture(file: &Path) -> Vec<String> {
+    let connection = Connection::open(file).expect("open");
+    let mut out = Vec::new();
+    for sql in [
+        "SELECT 'user', * FROM users",
+        "SELECT 'licence', * FROM assigned_licenses",
+        "SELECT 'group', * FROM groups",
+        "SELECT 'member', * FROM group_members",
+        "SELECT 'owner', * FROM group_owners",
+        "SELECT 'deleted', resource, id, reason FROM deleted_objects",
+        "SELECT 'hidden', id, type, hidden FROM objects",
+        "SELECT 'link', a.id, b.id FROM group_member_links AS l JOIN objects AS a ON a.oid = l.group_oid JOIN objects AS b ON b.oid = l.member_oid \
+         WHERE NOT EXISTS (SELECT 1 FROM deleted_objects AS d WHERE d.id IN (a.id, b.id) AND d.reason = 'deleted')",
+    ] {
+        let mut statement = connection.prepare(sql).expect(sql);
+        let width = statement.column_count();
+        let mut rows = statement.query([]).expect(sql);
+        while let Some(row) = rows.next().expect(sql) {
+            let cells: Vec<String> = (0..width).map(|i| format!("{:?}", row.get_ref(i).expect("value"))).collect();
+            out.push(cells.join("|"));
+        }
+    }
+    out.sort();
+    out
+}
+
+fn open(folder: &Path, name: &str) -> (Mirror, std::path::PathBuf) {
+    let file = folder.join(name);
+    (Mirror::open(&file, &Access::default(), resources::tables()).expect("a mirror"), file)
+}
+
+fn id(kind: char, n: u8) -> String {
+    format!("{kind}0000000-0000-0000-0000-0000000000{n:02}")
+}
+
+/// What one round tells of one user: pieces, each with some of the properties, never two values for one property.
+fn user_pieces() -> impl Strategy<Value = Vec<Value>> {
+    let text = || prop_oneof![Just(Value::Null), "[a-c]{1,3}".prop_map(Value::from)];
+    (0u8..12, text(), text(), proptest::option::of(0u8..12), any::<bool>(), 0u8..8, text()).prop_map(
+        |(n, title, department, manager, licensed, fate, extension)| {
+            let user = id('a', n);
+            match fate {
+                0 => return vec![json!({"id": user, "@removed": {"reason": "changed"}})],
+                1 => return vec![json!({"id": user, "@removed": {"reason": "deleted"}})],
+                _ => {}
+            }
+            let mut pieces = vec![
+                json!({"id": user, "displayName": format!("User {n}"), "jobTitle": title}),
+                json!({"id": user, "department": department, "extension_1": extension}),
+            ];
+            if let Some(manager) = manager {
+                pieces.push(json!({"id": user, "manager@delta": [{"@odata.type": "#microsoft.graph.user", "id": id('a', manager)}]}));
+            }
+            if licensed {
+                pieces.push(json!({"id": user, "assignedLicenses": [{"skuId": id('f', 1), "disabledPlans": [id('e', 1)]}]}));
+            }
+            pieces
+        },
+    )
+}
+
+/// What one round tells of one group: its properties, and its members in slices.
+fn group_pieces() -> impl Strategy<Value = Vec<Value>> {
+    (0u8..6, proptest::collection::btree_map(0u8..14, any::<bool>(), 0..8), 0u8..8).prop_map(|(n, members, fate)| {
+        let group = id('b', n);
+        if fate == 0 {
+            return vec![json!({"id": group, "@removed": {"reason": "deleted"}})];
+        }
+        let links: Vec<Value> = members
+            .iter()
+            .map(|(member, removed)| {
+                let mut link = json!({"@odata.type": "#microsoft.graph.user", "id": id('a', *member)});
+                if *removed {
+                    link["@removed"] = json!({"reason": "deleted"});
+                }
+                link
+            })
+            .collect();
+        let mut pieces = vec![json!({"id": group, "displayName": format!("Group {n}")})];
+        pieces.extend(links.chunks(2).map(|slice| json!({"id": group, "displayName": format!("Group {n}"), "members@delta": slice})));
+        pieces
+    })
+}
+
+/// One entry for each object: a round never says two things about one.
+fn distinct(mut all: Vec<Vec<Value>>) -> Vec<Value> {
+    let mut seen = std::collections::BTreeSet::new();
+    all.retain(|pieces| seen.insert(pieces[0]["id"].as_str().expect("id").to_owned()));
+    all.concat()
+}
+
+fn pages_of(items: Vec<Value>, size: usize) -> Vec<Vec<Value>> {
+    items.chunks(size.max(1)).map(<[Value]>::to_vec).collect()
+}
+
+fn shuffled(mut items: Vec<Value>, seed: u64, repeats: usize) -> Vec<Value> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..repeats.min(items.len()) {
+        items.push(items[random.usize(..items.len())].clone());
+    }
+    random.shuffle(&mut items);
+    items
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_and_repetition_of_a_round_ends_in_the_same_file(
+        first_users in proptest::collection::vec(user_pieces(), 0..14),
+        first_groups in proptest::collection::vec(group_pieces(), 0..6),
+        users in proptest::collection::vec(user_pieces(), 0..14),
+        groups in proptest::collection::vec(group_pieces(), 0..6),
+        seed in any::<u64>(), size in 1usize..7, repeats in 0usize..8, full in any::<bool>(),
+    ) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (users_1, groups_1, users_2, groups_2) = (distinct(first_users), distinct(first_groups), distinct(users), distinct(groups));
+        let (one, one_file) = open(folder.path(), "one.db");
+        round(&one, "users", &pages_of(users_1.clone(), 100), true);
+        round(&one, "groups", &pages_of(groups_1.clone(), 100), true);
+        round(&one, "users", &pages_of(users_2.clone(), 100), full);
+        round(&one, "groups", &pages_of(groups_2.clone(), 100), full);
+
+        let (two, two_file) = open(folder.path(), "two.db");
+        round(&two, "users", &pages_of(shuffled(users_1, seed, repeats), size), true);
+        round(&two, "groups", &pages_of(shuffled(groups_1, seed ^ 1, repeats), size), true);
+        let (users_2, groups_2) = (shuffled(users_2, seed ^ 2, repeats), shuffled(groups_2, seed ^ 3, repeats));
+        round(&two, "users", &pages_of(users_2.clone(), size), full);
+        round(&two, "groups", &pages_of(groups_2.clone(), size), full);
+        prop_assert_eq!(picture(&one_file), picture(&two_file));
+
+        // Told again, nothing changes and nothing is told.
+        let changes = |file: &Path| Connection::open(file).and_then(|c| c.query_row("SELECT count(*) FROM changes", [], |r| r.get::<_, i64>(0))).expect("changes");
+        let (before, told) = (picture(&two_file), changes(&two_file));
+        round(&two, "users", &pages_of(users_2, size), false);
+        round(&two, "groups", &pages_of(groups_2, size), false);
+        prop_assert_eq!(before, picture(&two_file));
+        prop_assert_eq!(told, changes(&two_file));
+    }
+}
+
+#[test]
+fn a_link_to_somebody_who_was_never_seen_waits_until_he_arrives() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mirror, file) = open(folder.path(), "t.db");
+    let member = |n: u8| json!({"@odata.type": "#microsoft.graph.user", "id": id('a', n)});
+    let group = |members: Vec<Value>| vec![vec![json!({"id": id('b', 1), "displayName": "G", "members@delta": members})]];
+    let user = |n: u8| vec![vec![json!({"id": id('a', n), "displayName": format!("U{n}")})]];
+    let count = |sql: &str| Connection::open(&file).and_then(|c| c.query_row(sql, [], |r| r.get::<_, i64>(0))).expect(sql);
+    let members = || count("SELECT count(*) FROM group_members");
+    // Groups first: whether the people are there is not known, so they show.
+    round(&mirror, "groups", &group(vec![member(1), member(2)]), true);
+    assert_eq!(members(), 2);
+    // The people are enumerated and one of them is not among them: soft-deleted long ago.
+    round(&mirror, "users", &user(1), true);
+    assert_eq!(members(), 1);
+    assert_eq!(count("SELECT count(*) FROM changes"), 0);
+    // A member whom users delta has not delivered yet shows, and is told, when it does.
+    round(&mirror, "groups", &group(vec![member(3)]), false);
+    assert_eq!((members(), count("SELECT count(*) FROM changes WHERE kind = 'member_added'")), (1, 0));
+    round(&mirror, "users", &user(3), false);
+    assert_eq!((members(), count("SELECT count(*) FROM changes WHERE kind = 'member_added'")), (2, 1));
+    assert_eq!(count("SELECT count(*) FROM changes WHERE resource = 'users' AND kind = 'created'"), 1);
+    // The other comes back from deletion: the membership is there at once.
+    round(&mirror, "users", &user(2), false);
+    assert_eq!(members(), 3);
+    // What a full round of groups does not confirm goes, also while its end is not there.
+    round(&mirror, "groups", &group(vec![member(4)]), false);
+    round(&mirror, "groups", &group(vec![member(1)]), true);
+    round(&mirror, "users", &user(4), false);
+    assert_eq!(members(), 1);
+}
