@@ -486,6 +486,7 @@ CREATE TABLE checkpoints (
     reason TEXT,                          -- what is wrong
     remedy TEXT,                          -- what to do about it
     failures INTEGER NOT NULL,            -- failed or refused attempts in a row
+    refused_since TEXT,                   -- since when it is refused for a missing permission or licence, refusals in a row; NULL when not
     held TEXT                             -- JSON object about a sweep that was held: table, missing, rows, share, at
 ) STRICT;
 
@@ -507,6 +508,8 @@ CREATE TABLE sync_runs (
     requests INTEGER NOT NULL DEFAULT 0,  -- HTTP requests sent
     throttled INTEGER NOT NULL DEFAULT 0, -- answers 429 and 503 that asked to wait
     bytes INTEGER NOT NULL DEFAULT 0,     -- bytes of pages, uncompressed
+    late INTEGER NOT NULL DEFAULT 0,      -- events that came after the time they belong to had been read
+    late_by TEXT,                         -- JSON object: how late they were -> how many (15min, 1h, 6h, 24h, more)
     error TEXT                            -- what went wrong
 ) STRICT;
 CREATE INDEX sync_runs_by_resource ON sync_runs (resource, id);

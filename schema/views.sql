@@ -313,3 +313,161 @@ SELECT s.sku_id, s.sku_part_number, iif(s.capability_status IN ('Enabled', 'Warn
         FROM service_plans AS p WHERE p.sku_id = s.sku_id),
        s.first_seen_at, s.last_changed_at
 FROM subscribed_skus AS s;
+
+-- Sign-ins and audits as one list of activities, in the words that unified directory APIs use; the raw activity name where none fits.
+CREATE VIEW unified_activities (
+    id,                                   -- sign_ins.id or directory_audits.id
+    source,                               -- sign_ins or directory_audits
+    created_at,                           -- when it happened
+    action,                               -- login, login_failed, login_interrupted, user_created, user_updated, user_deleted, user_restored, ...
+    actor_type,                           -- user, system (an application), anonymous (Graph does not say)
+    actor_id,                             -- users.id, service_principals.id or application id
+    actor_name,                           -- user principal name or application name
+    entity_type,                          -- what it was done to: application, user, group, role ...
+    entity_id,                            -- its id
+    entity_name,                          -- its name
+    result,                               -- success, failure, interrupted, timeout
+    error_code,                           -- AADSTS number of a failed sign-in
+    description,                          -- why it failed, or what the audit says
+    ip_address,                           -- address it came from
+    user_agent,                           -- user agent, where known
+    client_app,                           -- Browser, Mobile Apps and Desktop clients ...; of sign-ins
+    correlation_id,                       -- groups what belongs together
+    raw_activity                          -- Graph's own name of the activity
+) AS
+SELECT s.id, 'sign_ins', s.created_date_time,
+       CASE WHEN s.status_error_code = 0 THEN 'login'
+            WHEN s.status_error_code IN (50055, 50058, 50072, 50074, 50076, 50079, 50125, 50129, 50140, 50143, 50144, 51006, 52004, 65001, 70043, 70044, 16000)
+            THEN 'login_interrupted' ELSE 'login_failed' END,
+       CASE WHEN s.user_id IS NOT NULL THEN 'user' WHEN coalesce(s.service_principal_id, '') <> '' THEN 'system' ELSE 'anonymous' END,
+       coalesce(s.user_id, s.service_principal_id), coalesce(s.user_principal_name, s.service_principal_name),
+       'application', coalesce(s.resource_id, s.app_id), coalesce(s.resource_display_name, s.app_display_name),
+       CASE WHEN s.status_error_code = 0 THEN 'success'
+            WHEN s.status_error_code IN (50055, 50058, 50072, 50074, 50076, 50079, 50125, 50129, 50140, 50143, 50144, 51006, 52004, 65001, 70043, 70044, 16000)
+            THEN 'interrupted' ELSE 'failure' END,
+       nullif(s.status_error_code, 0), s.status_failure_reason, s.ip_address, s.user_agent, s.client_app_used, s.correlation_id, 'Sign-in activity'
+FROM sign_ins AS s
+UNION ALL
+SELECT a.id, 'directory_audits', a.activity_date_time,
+       CASE a.activity_display_name
+            WHEN 'Add user' THEN 'user_created'
+            WHEN 'Update user' THEN 'user_updated'
+            WHEN 'Delete user' THEN 'user_deleted'
+            WHEN 'Hard Delete user' THEN 'user_purged'
+            WHEN 'Restore user' THEN 'user_restored'
+            WHEN 'Disable account' THEN 'user_deactivated'
+            WHEN 'Enable account' THEN 'user_activated'
+            WHEN 'Invite external user' THEN 'user_invited'
+            WHEN 'Redeem external user invite' THEN 'user_joined'
+            WHEN 'Reset user password' THEN 'password_reset'
+            WHEN 'Reset password (self-service)' THEN 'password_reset'
+            WHEN 'Change user password' THEN 'password_changed'
+            WHEN 'Change password (self-service)' THEN 'password_changed'
+            WHEN 'Change user license' THEN 'license_changed'
+            WHEN 'Add group' THEN 'group_created'
+            WHEN 'Update group' THEN 'group_updated'
+            WHEN 'Delete group' THEN 'group_deleted'
+            WHEN 'Hard Delete group' THEN 'group_purged'
+            WHEN 'Restore Group' THEN 'group_restored'
+            WHEN 'Add member to group' THEN 'group_member_added'
+            WHEN 'Remove member from group' THEN 'group_member_removed'
+            WHEN 'Add owner to group' THEN 'group_owner_added'
+            WHEN 'Remove owner from group' THEN 'group_owner_removed'
+            WHEN 'Add member to role' THEN 'role_assigned'
+            WHEN 'Remove member from role' THEN 'role_removed'
+            WHEN 'Add application' THEN 'application_created'
+            WHEN 'Update application' THEN 'application_updated'
+            WHEN 'Delete application' THEN 'application_deleted'
+            WHEN 'Add service principal' THEN 'service_principal_created'
+            WHEN 'Consent to application' THEN 'consent_given'
+            WHEN 'User registered security info' THEN 'mfa_method_added'
+            WHEN 'User deleted security info' THEN 'mfa_method_removed'
+            ELSE a.activity_display_name END,
+       CASE a.initiator_type WHEN 'user' THEN 'user' WHEN 'app' THEN 'system' ELSE 'anonymous' END,
+       a.initiator_id, a.initiator_name, lower(a.target_type), a.target_id, a.target_name, a.result, NULL, a.result_reason,
+       a.initiated_by_user_ip_address, NULL, NULL, a.correlation_id, a.activity_display_name
+FROM directory_audits AS a;
+
+-- Who gave or took which directory role, to or from whom, when and through what: from audits, the several records of one action as one event.
+CREATE VIEW role_assignment_events (
+    id,                                   -- directory_audits.id of the record that tells most
+    happened_at,                          -- when it took effect
+    action,                               -- assigned, removed, eligible_added, eligible_removed, activated, activation_ended
+    role_id,                              -- id of the role as the audit gives it: role_definitions.id or template id
+    role_name,                            -- display name of the role
+    principal_id,                         -- who received or lost it
+    principal_name,                       -- name at that time
+    principal_type,                       -- user, group, serviceprincipal
+    initiator_type,                       -- user or app; NULL when Graph does not say
+    initiator_id,                         -- who did it
+    initiator_name,                       -- name of who did it
+    through,                              -- PIM, outside PIM, or directory
+    reason,                               -- justification or result reason
+    record_count,                         -- how many audit records tell of it
+    record_ids                            -- JSON array of directory_audits.id
+) AS
+WITH records AS (
+    SELECT a.id, a.activity_date_time AS at, a.correlation_id, a.initiator_type, a.initiator_id, a.initiator_name, a.result_reason,
+           a.activity_display_name AS activity,
+           CASE WHEN a.activity_display_name LIKE 'Add eligible member to role%' OR a.activity_display_name LIKE 'Add EligibleRoleAssignment%' THEN 'eligible_added'
+                WHEN a.activity_display_name LIKE 'Remove eligible member from role%' OR a.activity_display_name LIKE 'Remove EligibleRoleAssignment%' THEN 'eligible_removed'
+                WHEN a.activity_display_name LIKE 'Remove member from role%PIM activation%' THEN 'activation_ended'
+                WHEN a.activity_display_name LIKE 'Remove%' THEN 'removed'
+                WHEN a.activity_display_name LIKE '%(PIM activation)%' THEN 'activated'
+                ELSE 'assigned' END AS action,
+           CASE WHEN a.activity_display_name LIKE '%outside of PIM%' THEN 'outside PIM'
+                WHEN a.logged_by_service IN ('PIM', 'Privileged Identity Management') THEN 'PIM'
+                ELSE 'directory' END AS through,
+           (SELECT t.target_id FROM directory_audit_targets AS t WHERE t.directory_audit_id = a.id
+               AND lower(t.target_type) IN ('user', 'group', 'serviceprincipal') ORDER BY t.target_position LIMIT 1) AS principal_id,
+           (SELECT coalesce(t.target_user_principal_name, t.target_display_name) FROM directory_audit_targets AS t WHERE t.directory_audit_id = a.id
+               AND lower(t.target_type) IN ('user', 'group', 'serviceprincipal') ORDER BY t.target_position LIMIT 1) AS principal_name,
+           (SELECT lower(t.target_type) FROM directory_audit_targets AS t WHERE t.directory_audit_id = a.id
+               AND lower(t.target_type) IN ('user', 'group', 'serviceprincipal') ORDER BY t.target_position LIMIT 1) AS principal_type,
+           coalesce((SELECT t.target_display_name FROM directory_audit_targets AS t WHERE t.directory_audit_id = a.id
+               AND lower(t.target_type) = 'role' AND t.target_display_name IS NOT NULL ORDER BY t.target_position LIMIT 1),
+               (SELECT trim(coalesce(nullif(t.new_value, 'null'), t.old_value), '"') FROM directory_audit_targets AS t WHERE t.directory_audit_id = a.id
+               AND t.property_display_name = 'Role.DisplayName' LIMIT 1)) AS role_name,
+           coalesce((SELECT trim(coalesce(nullif(t.new_value, 'null'), t.old_value), '"') FROM directory_audit_targets AS t WHERE t.directory_audit_id = a.id
+               AND t.property_display_name = 'Role.TemplateId' LIMIT 1),
+               (SELECT t.target_id FROM directory_audit_targets AS t WHERE t.directory_audit_id = a.id
+               AND lower(t.target_type) = 'role' ORDER BY t.target_position LIMIT 1)) AS role_id
+    FROM directory_audits AS a
+    WHERE a.result = 'success'
+      AND (a.activity_display_name LIKE 'Add % to role%' OR a.activity_display_name LIKE 'Remove % from role%'
+           OR a.activity_display_name LIKE 'Add EligibleRoleAssignment%' OR a.activity_display_name LIKE 'Remove EligibleRoleAssignment%')
+      AND a.activity_display_name NOT LIKE '%request%' AND a.activity_display_name NOT LIKE '%approval%'
+      AND a.activity_display_name NOT LIKE 'Add role definition%'
+),
+-- A record of the same principal, role and direction belongs to the one before it when it follows within two minutes or has the same correlation.
+marked AS (
+    SELECT r.*, action LIKE '%removed' OR action = 'activation_ended' AS takes,
+           r.action LIKE 'eligible%' AS eligible,
+           lag(r.at) OVER one AS previous_at, lag(r.correlation_id) OVER one AS previous_correlation
+    FROM records AS r
+    WINDOW one AS (PARTITION BY r.principal_id, lower(r.role_name), r.action LIKE 'eligible%', r.action IN ('removed', 'eligible_removed', 'activation_ended')
+                   ORDER BY r.at, r.id)
+),
+numbered AS (
+    SELECT m.*,
+           sum(CASE WHEN m.previous_at IS NULL
+                      OR (julianday(m.at) - julianday(m.previous_at) > 2.0 / 1440 AND m.correlation_id IS NOT m.previous_correlation)
+                    THEN 1 ELSE 0 END)
+           OVER (PARTITION BY m.principal_id, lower(m.role_name), m.eligible, m.takes ORDER BY m.at, m.id) AS event
+    FROM marked AS m
+),
+ranked AS (
+    SELECT n.*,
+           -- What tells most: PIM's own record, a person rather than the PIM service as who did it.
+           row_number() OVER (PARTITION BY n.principal_id, lower(n.role_name), n.eligible, n.takes, n.event
+                              ORDER BY n.through = 'directory', n.initiator_type IS NOT 'user', n.at DESC, n.id) AS place,
+           count(*) OVER whole AS record_count, max(n.at) OVER whole AS happened_at,
+           json_group_array(n.id) OVER whole AS record_ids,
+           max(n.role_id) OVER whole AS any_role_id
+    FROM numbered AS n
+    WINDOW whole AS (PARTITION BY n.principal_id, lower(n.role_name), n.eligible, n.takes, n.event)
+)
+SELECT id, happened_at, action, coalesce(role_id, any_role_id), role_name, principal_id, principal_name, principal_type,
+       initiator_type, initiator_id, initiator_name, through, result_reason, record_count, record_ids
+FROM ranked
+WHERE place = 1;

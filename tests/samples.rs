@@ -48,6 +48,8 @@ fn same(resource: &Resource, item: &Item<'_>, name: &str, value: &Value) -> Resu
     let kept = match (value, found) {
         (Value::Null, Stored::Null) => true,
         (Value::Array(list), Stored::Null) => list.is_empty(),
+        // Logs write what is not set as empty text; `raw` keeps it.
+        (Value::String(text), Stored::Null) => text.is_empty() && resource.table.column("raw").is_some(),
         (Value::Bool(flag), Stored::Integer(number)) => *number == i64::from(*flag),
         (Value::Number(number), Stored::Integer(stored)) => number.as_i64() == Some(*stored),
         (Value::String(text), Stored::Text(stored)) => text == stored || canonical_time(text).as_deref() == Some(stored),

@@ -40,6 +40,8 @@ struct Figures {
 fn timed(command: &mut Command) -> Figures {
     use std::io::Read;
     let began = Instant::now();
+    // Waited for below, by wait4, which tells its memory too.
+    #[expect(clippy::zombie_processes)]
     let mut child = command.stdout(Stdio::piped()).spawn().expect("the process starts");
     let mut output = String::new();
     child.stdout.take().expect("piped").read_to_string(&mut output).expect("its output");

@@ -12,11 +12,16 @@ Examples:
   entra-mirror sync
   entra-mirror sync --tenant contoso --resource users --resource groups
 
+  entra-mirror sync --no-backfill     the present of logs only; the daemon or a later sync fetches what is older
+
 A first sync enumerates everything; later ones ask Graph for what changed. A sync that was interrupted goes on where it stopped.
 It works while the daemon runs: whoever comes second waits.")]
 pub(super) struct Sync {
     #[command(flatten)]
     what: What,
+    /// Leave old events of logs for later: stop when the present is read
+    #[arg(long)]
+    no_backfill: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -48,22 +53,22 @@ struct What {
 
 impl Sync {
     pub async fn run(self, global: &Global) -> CommandOutcome {
-        run(global, self.what, Mode::Incremental, false).await
+        run(global, self.what, Mode::Incremental, false, !self.no_backfill).await
     }
 }
 
 impl Resync {
     pub async fn run(self, global: &Global) -> CommandOutcome {
-        run(global, self.what, Mode::Full, self.accept_sweep).await
+        run(global, self.what, Mode::Full, self.accept_sweep, true).await
     }
 }
 
-async fn run(global: &Global, what: What, mode: Mode, accept_sweep: bool) -> CommandOutcome {
+async fn run(global: &Global, what: What, mode: Mode, accept_sweep: bool, backfill: bool) -> CommandOutcome {
     let config = global.load()?;
     let chosen = work::choose(&config, &what.tenants, &what.resources)?;
     let engine = work::engine(&config, false, Arc::new(Progress::new(global.quiet || global.json)))?;
     let cancel = work::stop_on_signal()?;
-    let request = RunRequest { mode, accept_sweep, trigger: Trigger::Command, cancel: cancel.clone() };
+    let request = RunRequest { mode, accept_sweep, trigger: Trigger::Command, backfill, cancel: cancel.clone() };
     let reports = work::run_all(&engine, &config, chosen, &request).await;
     if global.json {
         output::json(&reports)?;

@@ -1,6 +1,7 @@
 //! What the user wrote, merged and validated: defaults, the file, then the environment. Every mistake is told at once. Opens no network.
 
 mod load;
+mod logs;
 mod mistakes;
 mod raw;
 mod secrets;
@@ -65,6 +66,18 @@ pub struct Tenant {
     pub resources: Vec<&'static str>,
     /// Extra properties by resource.
     pub extra: BTreeMap<String, Vec<String>>,
+    pub logs: LogSettings,
+}
+
+/// Section `[logs]`, and what `[resources.NAME]` says of single logs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogSettings {
+    /// How long events are kept, by resource: every log is named.
+    pub keep: BTreeMap<&'static str, Duration>,
+    /// How much of the past each round reads again.
+    pub overlap: Duration,
+    /// Kinds of sign-ins, in Graph's words; none named means the interactive ones.
+    pub event_types: Vec<String>,
 }
 
 /// A national cloud. <https://learn.microsoft.com/graph/deployments>
@@ -84,6 +97,11 @@ impl Cloud {
         (Cloud::UsGovDod, "usgov-dod", "https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
         (Cloud::China, "china", "https://login.chinacloudapi.cn", "https://microsoftgraph.chinacloudapi.cn"),
     ];
+
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        self.row().0
+    }
 
     fn row(self) -> (&'static str, &'static str, &'static str) {
         let row = Cloud::TABLE.iter().find(|row| row.0 == self).unwrap_or(&Cloud::TABLE[0]);

@@ -12,6 +12,7 @@ pub(super) struct Raw {
     pub group: Option<String>,
     pub app: Option<RawApp>,
     pub sync: RawSync,
+    pub logs: RawLogs,
     pub schedule: BTreeMap<String, String>,
     pub resources: BTreeMap<String, RawResource>,
     pub tenants: Vec<RawTenant>,
@@ -56,6 +57,21 @@ impl Default for RawSync {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawResource {
     pub extra: Vec<String>,
+    pub keep: Option<String>,
+    pub event_types: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLogs {
+    pub keep: String,
+    pub overlap: String,
+}
+
+impl Default for RawLogs {
+    fn default() -> RawLogs {
+        RawLogs { keep: "90d".into(), overlap: "60m".into() }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::mistakes::{ConfigError, Mistake, closest};
 use super::raw::{Raw, RawTenant};
-use super::{Cloud, Config, SyncSettings, Tenant, secrets};
+use super::{Cloud, Config, LogSettings, SyncSettings, Tenant, secrets};
 use crate::graph::{Origin, SecretSource};
 use crate::resources;
 
@@ -44,6 +44,7 @@ pub(super) fn validate(raw: Raw, file: &Path) -> Result<Config, ConfigError> {
     let sync = sync(&raw, &mut checks);
     let schedule = schedule(&raw.schedule, &mut checks);
     let extra = extra(&raw, &mut checks);
+    let logs = super::logs::logs(&raw, &mut checks);
     let app = raw.app.as_ref().map(|app| secrets::app(app, "app", &folder, &mut checks));
     if raw.tenants.is_empty() {
         checks.wrong("tenants", "names no tenant: add a [[tenants]] section with name and id");
@@ -67,7 +68,7 @@ pub(super) fn validate(raw: Raw, file: &Path) -> Result<Config, ConfigError> {
                 None
             }
         };
-        tenants.extend(one_tenant(tenant, &key, app, &extra, &mut checks));
+        tenants.extend(one_tenant(tenant, &key, app, &extra, &logs, &mut checks));
     }
     let Checks { mistakes, warnings } = checks;
     if !mistakes.is_empty() {
@@ -81,6 +82,7 @@ fn one_tenant(
     key: &str,
     app: Option<(String, SecretSource)>,
     extra: &BTreeMap<String, Vec<String>>,
+    logs: &LogSettings,
     checks: &mut Checks,
 ) -> Option<Tenant> {
     let key_of = |name: &str| format!("{key}.{name}");
@@ -140,6 +142,7 @@ fn one_tenant(
         secret,
         resources,
         extra: extra.clone(),
+        logs: logs.clone(),
     })
 }
 
@@ -231,6 +234,9 @@ fn extra(raw: &Raw, checks: &mut Checks) -> BTreeMap<String, Vec<String>> {
     for (name, settings) in &raw.resources {
         let key = format!("resources.{name}");
         let Some(name) = known_resource(name, &key, checks) else { continue };
+        if settings.extra.is_empty() {
+            continue;
+        }
         let Some(resource) = resources::find(name).filter(|r| r.definition.extra) else {
             checks.wrong(&format!("{key}.extra"), format!("{name} takes no extra properties"));
             continue;

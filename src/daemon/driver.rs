@@ -142,7 +142,7 @@ impl Driver {
         let (engine, cancel) = (self.engine.clone(), self.stop.clone());
         self.running.spawn(async move {
             let target = Target::from(&tenant);
-            let request = RunRequest { mode: Mode::Incremental, accept_sweep: false, trigger: Trigger::Schedule, cancel };
+            let request = RunRequest { mode: Mode::Incremental, accept_sweep: false, trigger: Trigger::Schedule, backfill: true, cancel };
             engine.run(&target, resource, request).await
         });
     }
@@ -182,6 +182,10 @@ impl Driver {
             Outcome::Done => {
                 self.done += 1;
                 self.ruled_out.remove(&key);
+                if report.backfill_left {
+                    // A long backfill takes its turn after everything else that is due.
+                    self.enqueue(key.clone(), Duration::ZERO);
+                }
                 tracing::info!(
                     tenant,
                     resource,

@@ -15,6 +15,27 @@ pub enum Workload {
     SignInActivity,
     /// Unified roles and PIM: unpublished.
     RoleManagement,
+    /// Identity Protection: one request a second for a tenant, over all its apps.
+    IdentityProtection,
+}
+
+/// Version of the API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    #[default]
+    V1,
+    /// May change without notice; only what v1.0 lacks is asked here, and only when it is switched on.
+    Beta,
+}
+
+impl Version {
+    /// First segment of the path.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Version::V1 => "v1.0",
+            Version::Beta => "beta",
+        }
+    }
 }
 
 /// Whose request goes first.
@@ -36,6 +57,8 @@ pub struct Call<'a> {
     pub priority: Priority,
     /// Sends `ConsistencyLevel: eventual`; advanced queries need it on every page of a chain.
     pub eventual: bool,
+    /// Tries when it fails in passing, throttling not counted; `None` = as the settings say.
+    pub max_attempts: Option<u32>,
 }
 
 /// What a call cost.

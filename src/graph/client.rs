@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use super::call::{Call, CallStats, Priority};
+use super::call::{Call, CallStats, Priority, Version};
 use super::error::{Answer, GraphError, read_error_body};
 use super::link::{Link, Origin};
 use super::page::Page;
@@ -138,7 +138,27 @@ enum Next {
 impl TenantClient {
     /// A first query: path and query under the version, such as `users/delta?$select=id`.
     pub fn link(&self, path_and_query: &str) -> Result<Link, GraphError> {
-        Link::parse(&self.endpoint.graph_url, &format!("{}/v1.0/{path_and_query}", self.endpoint.graph_url))
+        self.link_in(Version::V1, path_and_query)
+    }
+
+    /// The same in a version of the API.
+    pub fn link_in(&self, version: Version, path_and_query: &str) -> Result<Link, GraphError> {
+        let origin = &self.endpoint.graph_url;
+        Link::parse(origin, &format!("{origin}/{}/{path_and_query}", version.as_str()))
+    }
+
+    /// The service's time, by the `Date` of its last answer; this machine's own where they agree within two seconds.
+    ///
+    /// # Errors
+    /// When no token can be had: the service has not answered yet then.
+    pub async fn server_now(&self) -> Result<SystemTime, GraphError> {
+        self.tokens.get(&self.shared.http).await?;
+        Ok(self.tokens.clock.now())
+    }
+
+    /// The next request takes a new token: permissions may have been granted since.
+    pub async fn forget_token(&self) {
+        self.tokens.forget().await;
     }
 
     /// A link from a checkpoint.
@@ -187,7 +207,7 @@ impl TenantClient {
                 Some(limit) if began.elapsed() > limit => Err(GraphError::gave_up(call.link.path(), limit, &error)),
                 _ => Ok(error),
             };
-            match self.judge(&error, asked, &lane, &mut failures, stats) {
+            match self.judge(&error, asked, &lane, call.max_attempts, &mut failures, stats) {
                 Next::Fail => return Err(error),
                 Next::LaneWaits => drop(give_up(error)?),
                 Next::Backoff(wait) => {
@@ -199,7 +219,7 @@ impl TenantClient {
         }
     }
 
-    fn judge(&self, error: &GraphError, asked: Option<Duration>, lane: &Lane, failures: &mut u32, stats: &mut CallStats) -> Next {
+    fn judge(&self, error: &GraphError, asked: Option<Duration>, lane: &Lane, max_attempts: Option<u32>, failures: &mut u32, stats: &mut CallStats) -> Next {
         let throttled = error.status() == Some(429) || error.status() == Some(503) && asked.is_some();
         if throttled {
             let wait = lane.throttled(asked);
@@ -211,7 +231,7 @@ impl TenantClient {
             return Next::LaneWaits;
         }
         *failures += 1;
-        let again = error.is_transient() && *failures < self.shared.settings.max_attempts;
+        let again = error.is_transient() && *failures < max_attempts.unwrap_or(self.shared.settings.max_attempts);
         if again || (error.is_body_less_400() && *failures == 1) {
             Next::Backoff(retry::backoff(*failures, fastrand::f64()))
         } else {
@@ -301,6 +321,7 @@ impl TenantClient {
     /// A wrong clock makes tokens look expired or not yet valid, so it is told, once an hour.
     fn compare_clocks(&self, date: &str) {
         let Ok(theirs) = httpdate::parse_http_date(date) else { return };
+        self.tokens.clock.answered(theirs);
         let ours = SystemTime::now();
         let apart = ours.duration_since(theirs).or_else(|_| theirs.duration_since(ours)).unwrap_or_default();
         if apart <= SKEW {

@@ -198,6 +198,13 @@ impl GraphError {
                 || message.contains("token not found"))
     }
 
+    /// Graph does not accept the page size that was asked for; some endpoints have changed theirs without notice.
+    pub fn is_page_size_refusal(&self) -> bool {
+        let Kind::Answer(answer) = &*self.kind else { return false };
+        let message = answer.message.to_ascii_lowercase();
+        answer.status == 400 && (message.contains("page size") || message.contains("'top'") || message.contains("$top"))
+    }
+
     /// The resource cannot be read at all by this app in this tenant.
     pub fn refusal(&self) -> Option<Refusal> {
         let Kind::Answer(answer) = &*self.kind else { return None };

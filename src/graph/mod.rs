@@ -4,6 +4,7 @@ mod aadsts;
 mod body;
 mod call;
 mod client;
+mod clock;
 mod error;
 mod link;
 mod page;
@@ -11,7 +12,7 @@ mod queue;
 mod retry;
 mod token;
 
-pub use call::{Call, CallStats, Priority, Workload};
+pub use call::{Call, CallStats, Priority, Version, Workload};
 pub use client::{Client, Endpoint, SecretSource, Settings, TenantClient};
 pub use error::{GraphError, Refusal, RefusalKind};
 pub use link::{Link, Origin};

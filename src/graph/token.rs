@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 
 use super::aadsts;
 use super::client::{Endpoint, SecretSource};
+use super::clock::Clock;
 use super::error::GraphError;
 use super::retry;
 
@@ -33,11 +34,13 @@ pub(super) struct Token {
 pub(super) struct Tokens {
     endpoint: Endpoint,
     state: Mutex<(u64, Option<Token>)>,
+    /// The service's clock, as its answers show it.
+    pub clock: Clock,
 }
 
 impl Tokens {
     pub fn new(endpoint: Endpoint) -> Tokens {
-        Tokens { endpoint, state: Mutex::new((0, None)) }
+        Tokens { endpoint, state: Mutex::new((0, None)), clock: Clock::default() }
     }
 
     /// A token that is good for a while. Callers that come while one is fetched wait for that one.
@@ -61,6 +64,11 @@ impl Tokens {
         if state.1.as_ref().is_some_and(|token| token.number == number) {
             state.1 = None;
         }
+    }
+
+    /// Takes a new token the next time.
+    pub async fn forget(&self) {
+        self.state.lock().await.1 = None;
     }
 
     async fn fetch(&self, http: &reqwest::Client) -> Result<(SecretString, Duration), GraphError> {
@@ -112,6 +120,10 @@ impl Tokens {
         let request = reqwest::Request::try_from(request).map_err(|e| SendError(GraphError::transport(&e)))?;
         let response = http.execute(request).await.map_err(|e| SendError(GraphError::transport(&e)))?;
         let status = response.status();
+        let date = response.headers().get(http::header::DATE).and_then(|date| date.to_str().ok());
+        if let Some(date) = date.and_then(|date| httpdate::parse_http_date(date).ok()) {
+            self.clock.answered(date);
+        }
         let body = super::body::read(response, LONGEST_ANSWER, "the token endpoint").await.map_err(SendError)?;
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         if !status.is_success() {

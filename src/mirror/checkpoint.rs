@@ -65,6 +65,7 @@ pub struct Checkpoint {
     pub reason: Option<String>,
     pub remedy: Option<String>,
     pub failures: i64,
+    pub refused_since: Option<String>,
     pub held: Option<String>,
 }
 
@@ -81,7 +82,7 @@ impl std::fmt::Debug for Checkpoint {
 }
 
 const COLUMNS: &str = "selection, delta_link, next_link, phase, phase_reason, phase_started_at, round, attempts, baseline_at, \
-     delta_link_at, last_success_at, last_full_at, last_attempt_at, state, reason, remedy, failures, held";
+     delta_link_at, last_success_at, last_full_at, last_attempt_at, state, reason, remedy, failures, refused_since, held";
 
 impl Checkpoint {
     pub(super) fn load(connection: &Connection, resource: &str) -> rusqlite::Result<Option<Checkpoint>> {
@@ -106,7 +107,8 @@ impl Checkpoint {
                     reason: row.get(14)?,
                     remedy: row.get(15)?,
                     failures: row.get(16)?,
-                    held: row.get(17)?,
+                    refused_since: row.get(17)?,
+                    held: row.get(18)?,
                 })
             })
             .optional()
@@ -116,7 +118,7 @@ impl Checkpoint {
         connection
             .prepare_cached(&format!(
                 "INSERT OR REPLACE INTO checkpoints (resource, {COLUMNS}) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)"
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"
             ))?
             .execute(params![
                 resource,
@@ -137,6 +139,7 @@ impl Checkpoint {
                 self.reason,
                 self.remedy,
                 self.failures,
+                self.refused_since,
                 self.held,
             ])
             .map(|_| ())

@@ -143,7 +143,11 @@ fn kind(table: &ChildTable, index: usize) -> Kind {
 }
 
 fn key(row: &[Value<'_>], keys: usize) -> Vec<String> {
-    row[..keys].iter().map(|value| value.as_text().unwrap_or_default().to_owned()).collect()
+    let text = |value: &Value<'_>| match value {
+        Value::Integer(number) => number.to_string(),
+        value => value.as_text().unwrap_or_default().to_owned(),
+    };
+    row[..keys].iter().map(text).collect()
 }
 
 /// Every key column, and the other columns that differ, so that a reader of the feed can find the row.

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 pub enum Value<'a> {
     Null,
     Integer(i64),
+    Real(f64),
     Text(Cow<'a, str>),
 }
 
@@ -16,6 +17,7 @@ impl Value<'_> {
         match self {
             Value::Null => Value::Null,
             Value::Integer(i) => Value::Integer(i),
+            Value::Real(x) => Value::Real(x),
             Value::Text(t) => Value::Text(Cow::Owned(t.into_owned())),
         }
     }

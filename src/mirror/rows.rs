@@ -14,6 +14,7 @@ impl ToSql for Value<'_> {
         Ok(match self {
             Value::Null => ToSqlOutput::Borrowed(ValueRef::Null),
             Value::Integer(i) => ToSqlOutput::Owned(Sql::Integer(*i)),
+            Value::Real(x) => ToSqlOutput::Owned(Sql::Real(*x)),
             Value::Text(t) => ToSqlOutput::Borrowed(ValueRef::Text(t.as_bytes())),
         })
     }
@@ -24,6 +25,7 @@ pub(super) fn read(row: &Row<'_>, index: usize) -> rusqlite::Result<Value<'stati
     Ok(match row.get_ref(index)? {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(i) => Value::Integer(i),
+        ValueRef::Real(x) => Value::Real(x),
         other => Value::Text(Cow::Owned(other.as_str()?.to_owned())),
     })
 }
@@ -137,6 +139,7 @@ pub(super) fn write_json(out: &mut String, kind: Kind, value: &Value<'_>) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Integer(i) => out.push_str(&i.to_string()),
+        Value::Real(x) => out.push_str(&serde_json::Value::from(*x).to_string()),
         Value::Text(t) if kind == Kind::Json => out.push_str(t),
         Value::Text(t) => out.push_str(&serde_json::Value::String(t.clone().into_owned()).to_string()),
     }
@@ -158,6 +161,7 @@ pub(super) fn from_json(kind: Kind, value: Option<&serde_json::Value>) -> Value<
         None | Some(serde_json::Value::Null) => Value::Null,
         Some(value) if kind == Kind::Json => Value::Text(Cow::Owned(value.to_string())),
         Some(serde_json::Value::String(text)) => Value::Text(Cow::Owned(text.clone())),
+        Some(value) if kind == Kind::Real => value.as_f64().map_or(Value::Null, Value::Real),
         Some(value) => value.as_i64().map_or(Value::Null, Value::Integer),
     }
 }

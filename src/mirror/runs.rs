@@ -33,6 +33,8 @@ pub struct RunEnd {
     pub requests: u64,
     pub throttled: u64,
     pub bytes: u64,
+    pub late: u64,
+    pub late_by: Option<String>,
     pub error: Option<String>,
 }
 
@@ -64,7 +66,7 @@ impl Mirror {
                 .connection
                 .prepare_cached(
                     "UPDATE sync_runs SET ended_at = ?2, mode = ?3, reason = ?4, outcome = ?5, pages = ?6, rows = ?7, writes = ?8, \
-                     changes = ?9, skipped = ?10, requests = ?11, throttled = ?12, bytes = ?13, error = ?14 WHERE id = ?1",
+                     changes = ?9, skipped = ?10, requests = ?11, throttled = ?12, bytes = ?13, late = ?14, late_by = ?15, error = ?16 WHERE id = ?1",
                 )?
                 .execute(params![
                     id,
@@ -80,6 +82,8 @@ impl Mirror {
                     number(end.requests),
                     number(end.throttled),
                     number(end.bytes),
+                    number(end.late),
+                    end.late_by,
                     end.error,
                 ])
         };

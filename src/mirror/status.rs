@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::checkpoint::{Checkpoint, Phase};
 use super::error::MirrorError;
+use super::log::LogStatus;
 use super::open::open_reader;
 use super::page::Held;
 use super::table::Table;
@@ -48,6 +49,8 @@ pub struct ResourceStatus {
     /// Failed or refused attempts in a row.
     pub failures: i64,
     pub held: Option<Held>,
+    /// Of a log: what it holds from when to when.
+    pub log: Option<LogStatus>,
 }
 
 /// Reads the status of a tenant's file; a missing file is not an error.
@@ -72,14 +75,14 @@ pub fn status(path: &Path, tables: &'static [&'static Table]) -> Result<TenantSt
 }
 
 fn pending(table: &'static Table) -> ResourceStatus {
-    describe(table, Checkpoint::default(), 0, Vec::new())
+    describe(table, Checkpoint::default(), 0, Vec::new(), None)
 }
 
 fn resource(connection: &Connection, table: &'static Table) -> rusqlite::Result<ResourceStatus> {
     let checkpoint = Checkpoint::load(connection, table.name)?.unwrap_or_default();
     let rows = count(connection, table.name)?;
     let links = table.links.iter().map(|link| Ok((link.view, count(connection, link.name)?))).collect::<rusqlite::Result<_>>()?;
-    Ok(describe(table, checkpoint, rows, links))
+    Ok(describe(table, checkpoint, rows, links, super::log::status(connection, table)?))
 }
 
 fn count(connection: &Connection, table: &str) -> rusqlite::Result<u64> {
@@ -87,7 +90,13 @@ fn count(connection: &Connection, table: &str) -> rusqlite::Result<u64> {
     Ok(rows.unwrap_or(0).unsigned_abs())
 }
 
-fn describe(table: &'static Table, checkpoint: Checkpoint, rows: u64, links: Vec<(&'static str, u64)>) -> ResourceStatus {
+fn describe(
+    table: &'static Table,
+    checkpoint: Checkpoint,
+    rows: u64,
+    links: Vec<(&'static str, u64)>,
+    log: Option<LogStatus>,
+) -> ResourceStatus {
     let round = match (checkpoint.phase, checkpoint.phase_reason) {
         (Phase::Idle, _) => None,
         (phase, None) => Some(phase.as_str().to_owned()),
@@ -108,5 +117,6 @@ fn describe(table: &'static Table, checkpoint: Checkpoint, rows: u64, links: Vec
         delta_link_at: checkpoint.delta_link_at,
         failures: checkpoint.failures,
         held: checkpoint.held.and_then(|text| serde_json::from_str(&text).ok()),
+        log,
     }
 }

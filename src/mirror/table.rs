@@ -9,6 +9,8 @@ pub enum Kind {
     Text,
     /// INTEGER.
     Integer,
+    /// REAL.
+    Real,
     /// INTEGER 0 or 1.
     Boolean,
     /// TEXT, UTC, `YYYY-MM-DDTHH:MM:SS.sssZ`.
@@ -31,7 +33,7 @@ pub struct ChildTable {
     pub name: &'static str,
     /// Column that holds the key of the parent row.
     pub parent: &'static str,
-    /// The rest of the primary key, all text.
+    /// The rest of the primary key, text or integers.
     pub keys: &'static [&'static str],
     /// The other columns.
     pub columns: &'static [Column],
@@ -75,6 +77,8 @@ pub struct Table {
     pub indexes: Option<&'static str>,
     /// Whether an empty full round is never believed while rows stand, however few they are.
     pub never_empty: bool,
+    /// Of a log: the column with the time of an event.
+    pub log_time: Option<&'static str>,
 }
 
 impl Table {

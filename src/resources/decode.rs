@@ -25,6 +25,11 @@ pub struct DecodeError {
 /// # Errors
 /// A missing key, a value of the wrong type, or text that is not a JSON object.
 pub fn decode<'a>(resource: &Resource, extra: &[String], json: &'a str) -> Result<Item<'a>, DecodeError> {
+    if !resource.nested.is_empty() {
+        // Members of complex values are found in a tree.
+        let event = super::event::decode_event(resource, json)?;
+        return event.misfit.map_or(Ok(event.item), Err);
+    }
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let item = ObjectSeed { resource, extra }.deserialize(&mut deserializer).and_then(|item| deserializer.end().map(|()| item));
     match item {
@@ -103,6 +108,8 @@ impl<'de> Scalar {
     fn number<E: serde::de::Error>(&self, number: i64) -> Result<Value<'de>, E> {
         match self.0 {
             Kind::Integer => Ok(Value::Integer(number)),
+            #[expect(clippy::cast_precision_loss, reason = "a REAL column holds doubles")]
+            Kind::Real => Ok(Value::Real(number as f64)),
             _ => Err(E::invalid_type(serde::de::Unexpected::Signed(number), self)),
         }
     }
@@ -114,6 +121,7 @@ impl<'de> Visitor<'de> for Scalar {
         f.write_str(match self.0 {
             Kind::Text | Kind::Json => "text",
             Kind::Integer => "a whole number",
+            Kind::Real => "a number",
             Kind::Boolean => "true or false",
             Kind::Time => "a date and time such as 2026-01-31T08:00:00Z",
         })
@@ -135,6 +143,12 @@ impl<'de> Visitor<'de> for Scalar {
     }
     fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Self::Value, E> {
         self.number(number)
+    }
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Self::Value, E> {
+        match self.0 {
+            Kind::Real => Ok(Value::Real(number)),
+            _ => Err(E::invalid_type(serde::de::Unexpected::Float(number), &self)),
+        }
     }
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
         match i64::try_from(number) {
@@ -220,6 +234,9 @@ fn value<'de, A: MapAccess<'de>>(item: &mut Item<'de>, target: Target, map: &mut
             item.values[index] = Some(canonical_json(raw.get()).map_err(A::Error::custom)?);
         }
         Target::Column(index, kind) => item.values[index] = Some(map.next_value_seed(Scalar(kind))?),
+        Target::Nested => {
+            map.next_value::<IgnoredAny>()?;
+        }
         Target::Members(members, first) => {
             let object: Option<serde_json::Map<String, serde_json::Value>> = map.next_value()?;
             for (offset, member) in members.iter().enumerate() {

@@ -3,25 +3,36 @@
 mod administrative_units;
 mod applications;
 mod assigned_licenses;
+mod clouds;
 mod credentials;
 mod decode;
 mod definition;
 mod devices;
+mod directory_audits;
+mod event;
 mod groups;
 mod organization;
 mod privileged_roles;
+mod provisioning_events;
+mod risk_detections;
+mod risky_users;
 mod role_assignment_schedule_instances;
 mod role_assignments;
 mod role_definitions;
 mod role_eligibility_schedule_instances;
 mod service_principals;
+mod sign_ins;
 mod subscribed_skus;
+mod user_registration_details;
+mod user_sign_in_activity;
 mod users;
 
 use std::sync::LazyLock;
 
 pub use decode::{DecodeError, decode};
-pub use definition::{Definition, Property, Resource, Source, Take, snake_case};
+pub use clouds::is_missing;
+pub use definition::{Definition, LogSource, Property, Resource, Source, Stream, Take, snake_case};
+pub use event::{Event, decode_event};
 
 use crate::mirror::Table;
 
@@ -40,6 +51,13 @@ static DEFINITIONS: &[&Definition] = &[
     &role_eligibility_schedule_instances::ROLE_ELIGIBILITY_SCHEDULE_INSTANCES,
     &subscribed_skus::SUBSCRIBED_SKUS,
     &assigned_licenses::ASSIGNED_LICENSES,
+    &sign_ins::SIGN_INS,
+    &directory_audits::DIRECTORY_AUDITS,
+    &provisioning_events::PROVISIONING_EVENTS,
+    &user_registration_details::USER_REGISTRATION_DETAILS,
+    &user_sign_in_activity::USER_SIGN_IN_ACTIVITY,
+    &risky_users::RISKY_USERS,
+    &risk_detections::RISK_DETECTIONS,
 ];
 
 static RESOURCES: LazyLock<Vec<&'static Resource>> = LazyLock::new(|| {

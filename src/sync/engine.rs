@@ -95,7 +95,7 @@ impl Engine {
         .await?;
         let client = self.shared.client.tenant(target.endpoint.clone());
         let mut run =
-            Run { mirror, client, target, resource, request, hold: self.shared.settings.hold, observer: &*self.shared.observer, report };
+            Run { mirror, client, target, resource, request, hold: self.shared.settings.hold, observer: &*self.shared.observer, report, page_divisor: 1 };
         let ended = run.go().await;
         if let Err(error) = &ended {
             fail_with(report, error);
@@ -112,6 +112,8 @@ impl Engine {
             requests: report.requests,
             throttled: report.throttled,
             bytes: report.bytes,
+            late: report.late,
+            late_by: (report.late > 0).then(|| report.late_by.json()),
             error: report.message.clone(),
         };
         blocking(mirror, move |mirror| mirror.end_run(id, &end, &now())).await

@@ -3,9 +3,11 @@
 mod circles;
 mod engine;
 mod lock;
+mod log;
 mod plan;
 mod run;
 mod types;
+mod windows;
 
 pub use engine::Engine;
 pub use types::{EngineSettings, Mode, Observer, Outcome, RunReport, RunRequest, Silent, Target, Trigger};

@@ -1,7 +1,7 @@
 //! One run: follows the chain of pages, stores each with its cursor, and decides what a failure means for the checkpoint.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::circles::Circles;
 use super::engine::blocking;
@@ -9,10 +9,19 @@ use super::plan::{Plan, plan};
 use super::types::{Mode, Observer, Outcome, RunReport, RunRequest, SLOW_PAGE, Target, Trigger};
 use crate::graph::{Call, GraphError, Link, Page, Priority, RefusalKind, TenantClient};
 use crate::mirror::{self, Applied, Checkpoint, Ending, HoldRules, Mirror, MirrorError, Phase, State, now};
-use crate::resources::{Resource, Source, decode};
+use crate::resources::{self, Resource, Source, decode};
 
 /// How often one run starts its round over before it gives up.
 const RESTARTS: u32 = 5;
+
+/// How often a refusal for want of a licence is asked again in one run, and about how long after.
+const LICENCE_RETRIES: u32 = 2;
+const LICENCE_PAUSE: Duration = Duration::from_millis(700);
+/// A licence that was there is believed to be gone after so many refused runs over so long a time.
+const REFUSALS: i64 = 3;
+const REFUSED_FOR: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+/// Pages are not asked for smaller than the definition's size divided by this.
+const SMALLEST_PAGE: u32 = 16;
 
 /// A run in progress.
 pub(super) struct Run<'r> {
@@ -24,12 +33,16 @@ pub(super) struct Run<'r> {
     pub hold: HoldRules,
     pub observer: &'r dyn Observer,
     pub report: &'r mut RunReport,
+    /// Pages are asked for with the definition's size divided by this: it doubles when Graph refuses a size.
+    pub page_divisor: u32,
 }
 
 /// How following a chain ended.
-enum End {
+pub(super) enum End {
     Complete,
     Held,
+    /// A sweep is held and was looked at lately.
+    Left,
     Stopped,
     Circle(String),
     Failed(GraphError),
@@ -48,48 +61,118 @@ impl Run<'_> {
     fn first_query(&self, selection: &str) -> String {
         match self.resource.definition.source {
             Source::Delta(path) => format!("{path}?$select={selection}"),
-            Source::List { path, top: None } => format!("{path}?$select={selection}"),
-            Source::List { path, top: Some(top) } => format!("{path}?$select={selection}&$top={top}"),
+            Source::List { path, top } => {
+                let select = self.resource.definition.selects.then(|| format!("$select={selection}"));
+                let top = top.map(|top| format!("$top={}", (top / self.page_divisor).max(1)));
+                let options: Vec<String> = select.into_iter().chain(top).collect();
+                if options.is_empty() { path.to_owned() } else { format!("{path}?{}", options.join("&")) }
+            }
+            Source::Log(log) => log.path.to_owned(),
         }
     }
 
     pub async fn go(&mut self) -> Result<(), MirrorError> {
         let name = self.resource.name();
-        let selection = self.resource.selection(self.extra());
         let mut checkpoint = blocking(self.mirror, move |mirror| mirror.checkpoint(name)).await?;
-        let trigger = self.request.trigger;
-        let first = plan(&checkpoint, &selection, self.is_delta(), self.request.mode, trigger, jiff::Timestamp::now());
-        if first == Plan::Leave {
-            self.report.outcome = Outcome::Held;
-            self.report.message = checkpoint.reason.clone();
-            self.report.hint = checkpoint.remedy.clone();
-            return Ok(());
+        if resources::is_missing(name, self.target.cloud) {
+            return self.not_offered(checkpoint).await;
         }
         checkpoint.last_attempt_at = Some(now());
-        let mut next = self.begin(first, &mut checkpoint, &selection).await?;
+        let mut refusals = 0;
+        loop {
+            let end = match self.resource.definition.source {
+                Source::Log(log) => self.log_round(log).await?,
+                _ => self.round(&mut checkpoint).await?,
+            };
+            let error = match end {
+                End::Failed(error) => error,
+                end => return self.finish(end, checkpoint).await,
+            };
+            match error.refusal().map(|refusal| refusal.kind) {
+                // Permissions may have been granted since the token was issued.
+                Some(RefusalKind::Permission) if refusals == 0 => self.client.forget_token().await,
+                // Licensed tenants are refused now and then, and have the answer a moment later.
+                Some(RefusalKind::Licence) if refusals < LICENCE_RETRIES => {
+                    tokio::time::sleep(LICENCE_PAUSE.mul_f64(0.5 + fastrand::f64())).await;
+                }
+                _ if error.is_page_size_refusal() && self.page_divisor < SMALLEST_PAGE => self.page_divisor *= 2,
+                _ => return self.finish(End::Failed(error), checkpoint).await,
+            }
+            refusals += 1;
+            if self.request.cancel.is_cancelled() {
+                return self.finish(End::Stopped, checkpoint).await;
+            }
+        }
+    }
+
+    /// One round of a delta query or a listing, started over where that can help.
+    async fn round(&mut self, checkpoint: &mut Checkpoint) -> Result<End, MirrorError> {
+        let name = self.resource.name();
+        let selection = self.resource.selection(self.extra(), self.target.cloud);
+        let trigger = self.request.trigger;
+        let first = plan(checkpoint, &selection, self.is_delta(), self.request.mode, trigger, jiff::Timestamp::now());
+        if first == Plan::Leave {
+            return Ok(End::Left);
+        }
+        let mut next = self.begin(first, checkpoint, &selection).await?;
         for restarts in 0.. {
             let end = match next {
-                Ok(link) => self.follow(link, &mut checkpoint).await?,
+                Ok(link) => self.follow(link, checkpoint).await?,
                 Err(error) => End::Failed(error),
             };
             let error = match end {
                 End::Failed(error) if restarts < RESTARTS => error,
-                end => return self.finish(end, checkpoint).await,
+                end => return Ok(end),
             };
-            let Some(again) = restart(&error, &checkpoint, self.is_delta()) else {
-                return self.finish(End::Failed(error), checkpoint).await;
+            let Some(again) = restart(&error, checkpoint, self.is_delta()) else {
+                return Ok(End::Failed(error));
             };
             tracing::info!(tenant = self.target.name, resource = name, %error, "starting the round over");
             next = match error.sync_state_lost().flatten() {
                 // Microsoft says where to start; it is followed when it asks for the same properties as we do.
                 Some(link) if matches!(again, Plan::Full { .. }) && link.query_contains(&format!("$select={selection}")) => {
                     let link = link.clone();
-                    self.begin(again, &mut checkpoint, &selection).await?.map(|_| link)
+                    self.begin(again, checkpoint, &selection).await?.map(|_| link)
                 }
-                _ => self.begin(again, &mut checkpoint, &selection).await?,
+                _ => self.begin(again, checkpoint, &selection).await?,
             };
         }
-        Ok(())
+        Ok(End::Stopped)
+    }
+
+    /// The cloud does not have it: known beforehand, so nothing is asked.
+    async fn not_offered(&mut self, checkpoint: Checkpoint) -> Result<(), MirrorError> {
+        let (name, cloud) = (self.resource.name(), self.target.cloud);
+        let reason = format!("Microsoft does not offer {name} in the cloud {cloud}");
+        let remedy = format!("nothing can be done about it; leave it out with except = [\"{name}\"]");
+        self.report.outcome = Outcome::Unavailable;
+        self.report.message = Some(reason.clone());
+        self.report.hint = Some(remedy.clone());
+        let checkpoint = Checkpoint { state: State::Unavailable, reason: Some(reason), remedy: Some(remedy), ..checkpoint };
+        blocking(self.mirror, move |mirror| mirror.store_checkpoint(name, &checkpoint)).await
+    }
+
+    /// The present of a log is read: it is as good as current, whatever old events are still to come.
+    pub(super) async fn present_is_read(&mut self) -> Result<(), MirrorError> {
+        let name = self.resource.name();
+        let at = now();
+        blocking(self.mirror, move |mirror| {
+            let before = mirror.checkpoint(name)?;
+            let baseline_at = before.baseline_at.clone().or_else(|| Some(at.clone()));
+            let ok = Checkpoint {
+                baseline_at,
+                last_success_at: Some(at.clone()),
+                last_attempt_at: Some(at),
+                state: State::Ok,
+                reason: None,
+                remedy: None,
+                failures: 0,
+                refused_since: None,
+                ..before
+            };
+            mirror.store_checkpoint(name, &ok)
+        })
+        .await
     }
 
     /// Puts the checkpoint at the start of what is planned and gives the first link. The outer error is the file's.
@@ -199,7 +282,7 @@ impl Run<'_> {
             Trigger::Command => Priority::Interactive,
             Trigger::Schedule => Priority::Scheduled,
         };
-        tokio::spawn(async move { client.page(Call { link: &link, workload, priority, eventual: false }).await })
+        tokio::spawn(async move { client.page(Call { link: &link, workload, priority, eventual: false, max_attempts: None }).await })
     }
 
     /// Stores a page with the cursor that follows it; `checkpoint` becomes what was stored.
@@ -278,6 +361,7 @@ impl Run<'_> {
             reason: None,
             remedy: None,
             failures: 0,
+            refused_since: None,
             held: None,
             ..checkpoint.clone()
         }
@@ -288,6 +372,12 @@ impl Run<'_> {
         let (outcome, state, message, hint) = match end {
             End::Complete => {
                 self.report.outcome = Outcome::Done;
+                return Ok(());
+            }
+            End::Left => {
+                self.report.outcome = Outcome::Held;
+                self.report.message = checkpoint.reason;
+                self.report.hint = checkpoint.remedy;
                 return Ok(());
             }
             End::Stopped => {
@@ -329,7 +419,15 @@ impl Run<'_> {
                             "grant the application permission {permission} of Microsoft Graph with admin consent (App registrations > your app > API permissions)"
                         ),
                     };
-                    (Outcome::Unavailable, State::Unavailable, error.to_string(), Some(remedy))
+                    let since = checkpoint.refused_since.get_or_insert_with(now).clone();
+                    let worked = checkpoint.last_success_at.is_some() && checkpoint.state != State::Unavailable;
+                    if refusal.kind == RefusalKind::Licence && worked && (checkpoint.failures < REFUSALS || younger(&since, REFUSED_FOR)) {
+                        // Graph says this to licensed tenants too: nothing is concluded from a few times.
+                        let hint = "it has worked before, so this is not believed yet; the next run asks again".to_owned();
+                        (Outcome::Failed, checkpoint.state, error.to_string(), Some(hint))
+                    } else {
+                        (Outcome::Unavailable, State::Unavailable, error.to_string(), Some(remedy))
+                    }
                 }
                 None => (Outcome::Failed, State::Failed, error.to_string(), error.hint()),
             },
@@ -344,6 +442,10 @@ impl Run<'_> {
         let name = self.resource.name();
         blocking(self.mirror, move |mirror| mirror.store_checkpoint(name, &checkpoint)).await
     }
+}
+
+fn younger(since: &str, than: jiff::SignedDuration) -> bool {
+    since.parse::<jiff::Timestamp>().is_ok_and(|since| jiff::Timestamp::now().duration_since(since) < than)
 }
 
 /// What a failure calls for: asking again from the last delta link, starting from scratch, or nothing (`None`).

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Tenant;
 use crate::graph;
-use crate::mirror::{Access, Held, HoldRules};
+use crate::mirror::{Access, Held, HoldRules, Late};
 
 /// Settings of the engine, the same for all tenants.
 #[derive(Clone, Debug)]
@@ -31,6 +31,21 @@ pub struct Target {
     pub endpoint: graph::Endpoint,
     /// Extra properties by resource.
     pub extra: std::collections::BTreeMap<String, Vec<String>>,
+    /// Word of the national cloud in the configuration.
+    pub cloud: &'static str,
+    /// Kinds of sign-ins that are mirrored; none named means the interactive ones.
+    pub event_types: Vec<String>,
+    /// How much of the past each round of a log reads again.
+    pub overlap: Duration,
+    /// How long the events of a log are kept, by resource.
+    pub keep: std::collections::BTreeMap<&'static str, Duration>,
+}
+
+impl Target {
+    /// How long the events of this log are kept.
+    pub(super) fn keep(&self, resource: &str) -> Duration {
+        self.keep.get(resource).copied().unwrap_or(Duration::MAX)
+    }
 }
 
 impl From<&Tenant> for Target {
@@ -46,6 +61,10 @@ impl From<&Tenant> for Target {
                 secret: tenant.secret.clone(),
             },
             extra: tenant.extra.clone(),
+            cloud: tenant.cloud.as_str(),
+            event_types: tenant.logs.event_types.clone(),
+            overlap: tenant.logs.overlap,
+            keep: tenant.logs.keep.clone(),
         }
     }
 }
@@ -96,6 +115,8 @@ pub struct RunRequest {
     /// Lets a sweep through however much is missing.
     pub accept_sweep: bool,
     pub trigger: Trigger,
+    /// Whether old events of logs are fetched too, after the present ones.
+    pub backfill: bool,
     /// When cancelled, the page in hand is finished and the run stops.
     pub cancel: CancellationToken,
 }
@@ -149,6 +170,16 @@ pub struct RunReport {
     pub swept: u64,
     /// Objects refused because a value had the wrong type.
     pub skipped: u64,
+    /// Events of a log that were older than is kept and were removed.
+    pub pruned: u64,
+    /// Events that came after the time they belong to had been read.
+    pub late: u64,
+    /// How late they were -> how many.
+    pub late_by: Late,
+    /// Share of a log's backfill that is done, 0 to 1; none when there is none (left).
+    pub backfill_share: Option<f64>,
+    /// Whether a backfill goes on at the next run.
+    pub backfill_left: bool,
     /// HTTP requests sent.
     pub requests: u64,
     /// Answers that asked to wait.
@@ -181,6 +212,11 @@ impl RunReport {
             changes: 0,
             swept: 0,
             skipped: 0,
+            pruned: 0,
+            late: 0,
+            late_by: Late::default(),
+            backfill_share: None,
+            backfill_left: false,
             requests: 0,
             throttled: 0,
             waited_seconds: 0.0,
