@@ -86,7 +86,8 @@ impl Demo {
         }
         let engine = work::engine(&config, false, Arc::new(Progress::new(global.quiet || global.json)))?;
         let cancel = work::stop_on_signal()?;
-        let request = RunRequest { mode: Mode::Incremental, accept_sweep: false, trigger: Trigger::Command, backfill: true, cancel: cancel.clone() };
+        let request =
+            RunRequest { mode: Mode::Incremental, accept_sweep: false, trigger: Trigger::Command, backfill: true, cancel: cancel.clone() };
         let began = Instant::now();
         let reports = work::run_all(&engine, &config, work::choose(&config, &[], &[])?, &request).await;
         let took = began.elapsed();

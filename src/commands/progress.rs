@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::output::thousands;
+use super::output::{age, thousands};
 use crate::sync::{Mode, Observer, Outcome, RunReport};
 
 /// Plain lines come at most this often for a run that goes on.
@@ -28,6 +28,9 @@ enum Style {
 struct Shown {
     bar: Option<ProgressBar>,
     last: Instant,
+    began: Instant,
+    /// Share of the backfill that was done when it was first told.
+    first_share: Option<f64>,
 }
 
 impl Progress {
@@ -59,6 +62,16 @@ fn counts(report: &RunReport) -> String {
     format!("{} rows, {} pages", thousands(report.rows), thousands(report.pages))
 }
 
+/// Share of a backfill, pace and what is left of the time.
+fn backfill(report: &RunReport, since: Instant, first_share: f64) -> String {
+    let Some(share) = report.backfill_share else { return String::new() };
+    let seconds = since.elapsed().as_secs_f64().max(0.001);
+    let pace = report.rows as f64 / seconds;
+    let done = share - first_share;
+    let left = if done > 0.001 { format!(", about {} left", age((seconds * (1.0 - share) / done) as i64)) } else { String::new() };
+    format!("; backfill {:.0} %, {pace:.0} rows/s{left}", share * 100.0)
+}
+
 impl Observer for Progress {
     fn waiting(&self, tenant: &str, resource: &'static str, holder: &str) {
         self.say(&format!("{tenant} {resource}: waiting for {holder}"));
@@ -77,18 +90,21 @@ impl Observer for Progress {
             }
             _ => None,
         };
-        self.state().insert((tenant.to_owned(), resource), Shown { bar, last: Instant::now() });
+        self.state().insert((tenant.to_owned(), resource), Shown { bar, last: Instant::now(), began: Instant::now(), first_share: None });
     }
 
     fn page(&self, report: &RunReport) {
         let mut state = self.state();
         let Some(shown) = state.get_mut(&(report.tenant.clone(), report.resource)) else { return };
+        let first_share = *shown.first_share.get_or_insert(report.backfill_share.unwrap_or(0.0));
+        let text = || format!("{}{}", counts(report), backfill(report, shown.began, first_share));
         if let Some(bar) = &shown.bar {
-            bar.set_message(counts(report));
+            bar.set_message(text());
         } else if shown.last.elapsed() >= EVERY {
+            let text = text();
             shown.last = Instant::now();
             drop(state);
-            self.say(&format!("{} {}: {}", report.tenant, report.resource, counts(report)));
+            self.say(&format!("{} {}: {text}", report.tenant, report.resource));
         }
     }
 

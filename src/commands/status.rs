@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Failure, Global, Outcome, output, work};
 use crate::config::parse_cron;
-use crate::mirror::{self, ResourceStatus};
+use crate::mirror::{self, LogStatus, ResourceStatus};
 use crate::resources;
 
 #[derive(Debug, clap::Args)]
@@ -103,6 +103,29 @@ fn next_run(schedule: &str, now: Timestamp) -> Option<String> {
     crate::daemon::next_after(&cron, now).map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
+/// What a log holds from when to when, what is still to come, and how late events were.
+fn log_lines(resource: &str, log: &LogStatus) -> Vec<String> {
+    let Some((from, to)) = log.from.as_deref().zip(log.to.as_deref()) else { return Vec::new() };
+    let minute = |text: &str| text.get(..16).unwrap_or(text).replace('T', " ");
+    let mut lines = vec![format!("  {resource} holds {} to {} UTC", minute(from), minute(to))];
+    for stream in &log.streams {
+        let name = if stream.stream.is_empty() { String::new() } else { format!("{}: ", stream.stream) };
+        let mut line = format!("    {name}complete from {} to {}", minute(&stream.complete_from), minute(&stream.complete_to));
+        if let Some(share) = stream.backfill_share {
+            line.push_str(&format!("; {:.0} % of what is older is fetched", share * 100.0));
+        }
+        if stream.late > 0 {
+            line.push_str(&format!(
+                "; {} came late ({})",
+                output::thousands(stream.late),
+                stream.late_by.json().replace(['{', '}', '"'], "")
+            ));
+        }
+        lines.push(line);
+    }
+    lines
+}
+
 fn print(reports: &[TenantReport]) -> anyhow::Result<()> {
     for report in reports {
         let size = match report.exists {
@@ -129,6 +152,11 @@ fn print(reports: &[TenantReport]) -> anyhow::Result<()> {
             ]);
         }
         output::line(&table.to_string())?;
+        for r in &report.resources {
+            for line in r.status.log.iter().flat_map(|log| log_lines(r.status.resource, log)) {
+                output::line(&line)?;
+            }
+        }
         for r in &report.resources {
             if let Some(reason) = &r.status.reason {
                 output::line(&format!("  {} is {}: {reason}", r.status.resource, r.status.state))?;

@@ -117,6 +117,17 @@ pub(super) fn print(reports: &[RunReport]) -> anyhow::Result<()> {
         if let Some(message) = &r.message {
             output::line(&format!("{} {}: {message}", r.tenant, r.resource))?;
         }
+        if r.late > 0 || r.pruned > 0 {
+            let (late, pruned) = (output::thousands(r.late), output::thousands(r.pruned));
+            output::line(&format!("{} {}: {late} events came late, {pruned} were older than is kept and removed", r.tenant, r.resource))?;
+        }
+        if r.backfill_left {
+            let share = r.backfill_share.unwrap_or(0.0) * 100.0;
+            output::line(&format!(
+                "{} {}: {share:.0} % of the backfill is done; the daemon or a sync without --no-backfill goes on",
+                r.tenant, r.resource
+            ))?;
+        }
         if let Some(hint) = &r.hint {
             output::line(&format!("    {hint}"))?;
         }

@@ -219,7 +219,15 @@ impl TenantClient {
         }
     }
 
-    fn judge(&self, error: &GraphError, asked: Option<Duration>, lane: &Lane, max_attempts: Option<u32>, failures: &mut u32, stats: &mut CallStats) -> Next {
+    fn judge(
+        &self,
+        error: &GraphError,
+        asked: Option<Duration>,
+        lane: &Lane,
+        max_attempts: Option<u32>,
+        failures: &mut u32,
+        stats: &mut CallStats,
+    ) -> Next {
         let throttled = error.status() == Some(429) || error.status() == Some(503) && asked.is_some();
         if throttled {
             let wait = lane.throttled(asked);

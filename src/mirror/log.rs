@@ -93,7 +93,8 @@ pub struct AppliedEvents {
     pub late: Late,
 }
 
-const COLUMNS: &str = "stream, recent_from, watermark, backfill_from, backfill_to, window_seconds, backfill_window_seconds, swept_at, late_by";
+const COLUMNS: &str =
+    "stream, recent_from, watermark, backfill_from, backfill_to, window_seconds, backfill_window_seconds, swept_at, late_by";
 
 fn load(connection: &Connection, resource: &str) -> rusqlite::Result<Vec<LogProgress>> {
     connection

@@ -17,8 +17,9 @@ use super::table::Table;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Page cache of the writer in KiB. What a page of links touches must fit, or pages are written more than once.
 const CACHE_KIB: i64 = 32 * 1024;
-/// WAL pages (4 KiB each) after which a checkpoint is tried: 32 MiB.
-const AUTOCHECKPOINT_PAGES: i64 = 8192;
+/// WAL pages (4 KiB each) after which a checkpoint is tried: 128 MiB. Random ids touch the same index pages again and again during a first
+/// round; the fewer checkpoints, the fewer times each is copied into the file.
+const AUTOCHECKPOINT_PAGES: i64 = 32_768;
 /// The WAL file is cut to this size after a checkpoint.
 const JOURNAL_SIZE_LIMIT: i64 = 64 * 1024 * 1024;
 

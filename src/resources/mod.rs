@@ -29,8 +29,8 @@ mod users;
 
 use std::sync::LazyLock;
 
-pub use decode::{DecodeError, decode};
 pub use clouds::is_missing;
+pub use decode::{DecodeError, decode};
 pub use definition::{Definition, LogSource, Property, Resource, Source, Stream, Take, snake_case};
 pub use event::{Event, decode_event};
 

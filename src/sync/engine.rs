@@ -94,8 +94,17 @@ impl Engine {
         })
         .await?;
         let client = self.shared.client.tenant(target.endpoint.clone());
-        let mut run =
-            Run { mirror, client, target, resource, request, hold: self.shared.settings.hold, observer: &*self.shared.observer, report, page_divisor: 1 };
+        let mut run = Run {
+            mirror,
+            client,
+            target,
+            resource,
+            request,
+            hold: self.shared.settings.hold,
+            observer: &*self.shared.observer,
+            report,
+            page_divisor: 1,
+        };
         let ended = run.go().await;
         if let Err(error) = &ended {
             fail_with(report, error);

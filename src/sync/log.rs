@@ -304,7 +304,9 @@ impl Run<'_> {
                 Ok(event) => {
                     if let Some(misfit) = event.misfit {
                         tracing::warn!(tenant = self.target.name, %misfit, "a value did not fit its column; it stands in raw");
-                        self.report.message.get_or_insert_with(|| format!("a value did not fit its column and stands in raw only: {misfit}"));
+                        self.report
+                            .message
+                            .get_or_insert_with(|| format!("a value did not fit its column and stands in raw only: {misfit}"));
                     }
                     let happened = time.and_then(|time| event.item.values[time].as_ref()?.as_text()).and_then(windows::parse);
                     if let Some(happened) = happened {

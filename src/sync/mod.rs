@@ -1,5 +1,6 @@
 //! How a resource is kept current: what a run does first, page by page, and how it ends. Knows resources, mirror and Graph; no schedule.
 
+mod chain;
 mod circles;
 mod engine;
 mod lock;

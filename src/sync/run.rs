@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::chain::Chain;
 use super::circles::Circles;
 use super::engine::blocking;
 use super::plan::{Plan, plan};
 use super::types::{Mode, Observer, Outcome, RunReport, RunRequest, SLOW_PAGE, Target, Trigger};
-use crate::graph::{Call, GraphError, Link, Page, Priority, RefusalKind, TenantClient};
+use crate::graph::{GraphError, Link, Page, Priority, RefusalKind, TenantClient};
 use crate::mirror::{self, Applied, Checkpoint, Ending, HoldRules, Mirror, MirrorError, Phase, State, now};
 use crate::resources::{self, Resource, Source, decode};
 
@@ -22,6 +23,11 @@ const REFUSALS: i64 = 3;
 const REFUSED_FOR: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 /// Pages are not asked for smaller than the definition's size divided by this.
 const SMALLEST_PAGE: u32 = 16;
+
+/// Pages that are stored in one transaction at most, when they have arrived already.
+const PAGES_TOGETHER: usize = 16;
+/// And bytes of them.
+const BYTES_TOGETHER: usize = 6 * 1024 * 1024;
 
 /// A run in progress.
 pub(super) struct Run<'r> {
@@ -215,92 +221,93 @@ impl Run<'_> {
         Ok(link)
     }
 
-    /// Follows the chain from `link` to its end. The next page is fetched while this one is stored.
+    /// Follows the chain from `link` to its end. Pages are fetched ahead while others are stored; those that have arrived meanwhile are
+    /// stored together, so a slow network costs a transaction a page and a fast one is not held up by the disk.
     async fn follow(&mut self, link: Link, checkpoint: &mut Checkpoint) -> Result<End, MirrorError> {
         let mut circles = Circles::default();
-        let mut fetch = self.fetch(link);
+        let mut chain = self.chain(link);
         loop {
-            let page = tokio::select! {
-                page = &mut fetch => page,
-                () = self.request.cancel.cancelled() => {
-                    fetch.abort();
-                    return Ok(End::Stopped);
-                }
+            let first = tokio::select! {
+                page = chain.next() => page,
+                () = self.request.cancel.cancelled() => return Ok(End::Stopped),
             };
-            let page = match page {
-                Ok(Ok(page)) => page,
-                Ok(Err(error)) => {
-                    self.report.spent(error.stats());
-                    return Ok(End::Failed(error));
-                }
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            };
-            self.report.spent(page.stats());
-            if let Some(circle) = circles.note(page.items()) {
-                return Ok(End::Circle(circle));
-            }
-            let ahead = page.next().cloned().map(|link| self.fetch(link));
-            let began = Instant::now();
-            let applied = self.store(page, checkpoint).await;
-            let applied = match applied {
-                Ok(applied) => applied,
-                Err(error) => {
-                    if let Some(ahead) = ahead {
-                        ahead.abort();
+            let (mut pages, mut bytes, mut failed) = (Vec::new(), 0, None);
+            let mut came = Some(first);
+            while let Some(page) = came.take() {
+                match page {
+                    Ok(page) => {
+                        self.report.spent(page.stats());
+                        if let Some(circle) = circles.note(page.items()) {
+                            return Ok(End::Circle(circle));
+                        }
+                        bytes += page.bytes();
+                        let last = page.next().is_none();
+                        pages.push(page);
+                        if !last && pages.len() < PAGES_TOGETHER && bytes < BYTES_TOGETHER {
+                            came = chain.arrived();
+                        }
                     }
-                    return Err(error);
+                    Err(error) => {
+                        self.report.spent(error.stats());
+                        failed = Some(error);
+                    }
                 }
-            };
-            if began.elapsed() > SLOW_PAGE {
-                tracing::warn!(
-                    tenant = self.target.name,
-                    resource = self.resource.name(),
-                    seconds = began.elapsed().as_secs(),
-                    "storing a page took long: is the disk slow, or does another program hold the file?"
-                );
             }
-            self.observer.page(self.report);
-            match ahead {
-                None if applied.held.is_some() => {
+            let complete = pages.last().is_some_and(|page| page.next().is_none());
+            if !pages.is_empty() {
+                let began = Instant::now();
+                let applied = self.store(pages, checkpoint).await?;
+                if began.elapsed() > SLOW_PAGE {
+                    tracing::warn!(
+                        tenant = self.target.name,
+                        resource = self.resource.name(),
+                        seconds = began.elapsed().as_secs(),
+                        "storing a page took long: is the disk slow, or does another program hold the file?"
+                    );
+                }
+                self.observer.page(self.report);
+                if complete {
+                    let held = applied.held.is_some();
                     self.report.held = applied.held;
-                    return Ok(End::Held);
+                    return Ok(if held { End::Held } else { End::Complete });
                 }
-                None => return Ok(End::Complete),
-                Some(ahead) if self.request.cancel.is_cancelled() => {
-                    ahead.abort();
-                    return Ok(End::Stopped);
-                }
-                Some(ahead) => fetch = ahead,
+            }
+            if let Some(error) = failed {
+                return Ok(End::Failed(error));
+            }
+            if self.request.cancel.is_cancelled() {
+                return Ok(End::Stopped);
             }
         }
     }
 
-    fn fetch(&self, link: Link) -> tokio::task::JoinHandle<Result<Page, GraphError>> {
-        let client = self.client.clone();
+    /// Starts fetching a chain.
+    fn chain(&self, link: Link) -> Chain {
         let workload = self.resource.definition.workload;
         let priority = match self.request.trigger {
             Trigger::Command => Priority::Interactive,
             Trigger::Schedule => Priority::Scheduled,
         };
-        tokio::spawn(async move { client.page(Call { link: &link, workload, priority, eventual: false, max_attempts: None }).await })
+        Chain::start(self.client.clone(), link, workload, priority)
     }
 
-    /// Stores a page with the cursor that follows it; `checkpoint` becomes what was stored.
-    async fn store(&mut self, page: Page, checkpoint: &mut Checkpoint) -> Result<Applied, MirrorError> {
+    /// Stores pages that follow one another, with the cursor that follows the last; `checkpoint` becomes what was stored.
+    async fn store(&mut self, pages: Vec<Page>, checkpoint: &mut Checkpoint) -> Result<Applied, MirrorError> {
+        let (count, bytes) = (pages.len() as u64, pages.iter().map(|page| page.bytes() as u64).sum::<u64>());
+        let (next_link, delta) = pages.last().map_or((None, None), |page| (page.next(), page.delta()));
         let (resource, extra) = (self.resource, self.extra().to_vec());
         let rules = (!self.request.accept_sweep).then_some(self.hold);
         let full = checkpoint.phase == Phase::Full;
         let at = now();
-        let bytes = page.bytes() as u64;
-        let last = page.next().is_none();
-        let next = Checkpoint { next_link: page.next().map(|link| link.expose().to_owned()), ..checkpoint.clone() };
-        let done = self.completed(checkpoint, page.delta(), full, &at);
+        let last = next_link.is_none();
+        let next = Checkpoint { next_link: next_link.map(|link| link.expose().to_owned()), ..checkpoint.clone() };
+        let done = self.completed(checkpoint, delta, full, &at);
         let held = Checkpoint { phase: Phase::Idle, phase_reason: None, phase_started_at: None, next_link: None, ..checkpoint.clone() };
         let round = checkpoint.round;
         let (applied, skipped, stored) = blocking(self.mirror, move |mirror| {
-            let mut items = Vec::with_capacity(page.len());
+            let mut items = Vec::with_capacity(pages.iter().map(Page::len).sum());
             let mut skipped = Vec::new();
-            for json in page.items() {
+            for json in pages.iter().flat_map(Page::items) {
                 match decode(resource, &extra, json) {
                     Ok(item) => items.push(item),
                     Err(error) => skipped.push(error),
@@ -329,7 +336,7 @@ impl Run<'_> {
         .await?;
         *checkpoint = stored;
         let report = &mut *self.report;
-        report.pages += 1;
+        report.pages += count;
         report.bytes += bytes;
         report.rows += applied.rows + skipped.len() as u64;
         report.writes += applied.writes;
