@@ -109,14 +109,17 @@ async fn handle(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Resp
     let mut response = match segments[..] {
         ["_simulator", ..] | [""] => control::answer(&shared, &parts.method, &path, &query, &body).into_response(gzip),
         [tenant, "oauth2", "v2.0", "token"] if parts.method == Method::POST => login(&shared, tenant, &body),
-        ["v1.0", ..] => {
+        ["v1.0" | "beta", ..] => {
+            let version = if segments[0] == "beta" { "beta" } else { "v1.0" };
             let asked = Asked {
                 method: parts.method.clone(),
-                path: path.strip_prefix("v1.0").unwrap_or_default().trim_matches('/').to_owned(),
+                version,
+                path: path.strip_prefix(version).unwrap_or_default().trim_matches('/').to_owned(),
                 query,
                 bearer: header("authorization").strip_prefix("Bearer ").unwrap_or_default().to_owned(),
                 eventual: header("consistencylevel").eq_ignore_ascii_case("eventual"),
                 minimal: header("prefer").contains("return=minimal"),
+                unknown_members: header("prefer").contains("include-unknown-enum-members"),
                 priority: Some(header("x-ms-throttle-priority")).filter(|p| !p.is_empty()),
                 gzip,
             };
@@ -157,11 +160,13 @@ fn login(shared: &Shared, name: &str, body: &Bytes) -> Response {
 
 struct Asked {
     method: Method,
+    version: &'static str,
     path: String,
     query: String,
     bearer: String,
     eventual: bool,
     minimal: bool,
+    unknown_members: bool,
     priority: Option<String>,
     gzip: bool,
 }
@@ -184,7 +189,9 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
         return refuse("Access token has expired or is not yet valid.");
     }
     tokio::time::sleep(tenant.latency()).await;
-    let struck = strike(&tenant, &format!("{}?{}", asked.path, asked.query));
+    // Faults and the request log name a path of v1.0 without its version.
+    let named = if asked.version == "beta" { format!("beta/{}", asked.path) } else { asked.path.clone() };
+    let struck = strike(&tenant, &format!("{named}?{}", asked.query));
     let twist = Twist { empty: struck == Some(Action::Empty), circle: struck == Some(Action::Loop) };
     if let Some(Action::Hang { millis }) = struck {
         tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -194,10 +201,12 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
         let request = Request {
             tenant: &tenant,
             roles: &roles,
+            version: asked.version,
             path,
             query: Query::parse(query),
             eventual: asked.eventual,
             minimal: asked.minimal,
+            unknown_members: asked.unknown_members,
             origin: &origin,
             twist,
         };
@@ -209,11 +218,11 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
         _ => Answer::error(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."),
     };
     if let Some(action) = &struck {
-        answer = strike_answer(action, answer, &origin, &asked.path);
+        answer = strike_answer(action, answer, &origin, &format!("{}/{}", asked.version, asked.path));
     }
     tenant.record(RequestRecord {
         method: asked.method.to_string(),
-        path: asked.path.clone(),
+        path: named,
         query: asked.query.clone(),
         status: answer.status,
         priority: asked.priority.clone(),
@@ -225,7 +234,7 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
     }
 }
 
-/// What a fault makes of an answer.
+/// What a fault makes of an answer; `path` is with its version.
 fn strike_answer(action: &Action, answer: Answer, origin: &str, path: &str) -> Answer {
     match action {
         Action::Error { status, code, message, retry_after } => {
@@ -251,13 +260,13 @@ fn strike_answer(action: &Action, answer: Answer, origin: &str, path: &str) -> A
             Answer { body: answer.body[..half].to_owned(), ..answer }
         }
         Action::ForeignLink { origin: foreign } => {
-            Answer { body: answer.body.replace(&format!("{origin}/v1.0/{path}"), &format!("{foreign}/v1.0/{path}")), ..answer }
+            Answer { body: answer.body.replace(&format!("{origin}/{path}"), &format!("{foreign}/{path}")), ..answer }
         }
         Action::Redirect { to } => Answer::json(302, "").with_header("location", to.clone()),
         Action::Gone { location } => {
             let gone = Answer::error(410, "resyncRequired", "Resync required. Replace any local items with the server's version.");
             match location {
-                true => gone.with_header("location", format!("{origin}/v1.0/{path}?$deltatoken=")),
+                true => gone.with_header("location", format!("{origin}/{path}?$deltatoken=")),
                 false => gone,
             }
         }
