@@ -74,7 +74,7 @@ impl Moments {
         }
         let mut at = self.from;
         for _ in 0..40 {
-            at = self.from + SignedDuration::from_nanos(random.i64(..self.span).saturating_mul(100));
+            at = self.from + SignedDuration::from_nanos(random.i64(0..self.span).saturating_mul(100));
             if random.f64() < busy(at + SignedDuration::from_hours(i64::from(hours_from_utc))) {
                 break;
             }
@@ -129,6 +129,8 @@ pub(in crate::simulator) fn sign_ins(
         };
         let at = moments.next(PLACES[place].5, random);
         let (seen_from, amended) = arrival(at, options, random);
+        // What is told later is of people: how MFA ended, or that a risk is settled.
+        let amended = amended.filter(|_| kind.is_user());
         let risky = kind == EventType::InteractiveUser && matches!(actor, Actor::Person(_)) && random.u16(..250) == 0;
         let content = SignIn {
             kind,
