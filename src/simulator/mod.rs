@@ -11,6 +11,7 @@ mod filter;
 mod generate;
 mod life;
 mod listing;
+mod logs;
 mod options;
 mod roles;
 mod routes;

@@ -1,5 +1,7 @@
 //! What a simulated tenant is made like. Plain data.
 
+use std::time::Duration;
+
 /// Microsoft Entra ID licence of the tenant, which decides what is answered and what refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Premium {
@@ -21,18 +23,38 @@ pub struct Quirks {
     pub annotations: bool,
     /// A purge is told as removed links in the groups.
     pub announce_purged_links: bool,
+    /// A page of a log begins with the last event of the page before.
+    pub repeat_last_event: bool,
+    /// Times of `signInActivity` that were never set come as the first of January of the year one.
+    pub unset_as_year_one: bool,
 }
 
 impl Default for Quirks {
     fn default() -> Quirks {
-        Quirks { empty_page_every: 5, repeat_every: 2, tombstones_in_first_round: true, annotations: true, announce_purged_links: false }
+        Quirks {
+            empty_page_every: 5,
+            repeat_every: 2,
+            tombstones_in_first_round: true,
+            annotations: true,
+            announce_purged_links: false,
+            repeat_last_event: true,
+            unset_as_year_one: true,
+        }
     }
 }
 
 impl Quirks {
     /// A service that behaves.
     pub fn none() -> Quirks {
-        Quirks { empty_page_every: 0, repeat_every: 0, tombstones_in_first_round: false, annotations: false, announce_purged_links: false }
+        Quirks {
+            empty_page_every: 0,
+            repeat_every: 0,
+            tombstones_in_first_round: false,
+            annotations: false,
+            announce_purged_links: false,
+            repeat_last_event: false,
+            unset_as_year_one: false,
+        }
     }
 }
 
@@ -60,6 +82,28 @@ pub struct TenantOptions {
     pub quirks: Quirks,
     /// Whether the tenant's clock follows the wall clock; otherwise it stands until it is advanced.
     pub real_time: bool,
+    /// Whether what happens in the tenant is logged; so it is too when any of the counts below is more than 0.
+    pub logs: bool,
+    /// Sign-ins of all types at the start, over the last `log_days`.
+    pub sign_ins: usize,
+    /// Directory audits at the start.
+    pub directory_audits: usize,
+    /// Provisioning records at the start.
+    pub provisioning_events: usize,
+    /// Days that the logs go back at the start.
+    pub log_days: u32,
+    /// Share of events that are to be seen late; with 0 every event is there at once, otherwise within two minutes.
+    pub late_share: f64,
+    /// How many hours late at most.
+    pub late_by_hours: f64,
+    /// Share of sign-ins whose content changes later.
+    pub amended_share: f64,
+    /// A log asked for over a wider span of time is answered 504.
+    pub logs_window_limit: Option<Duration>,
+    /// A skip token of a log is dead after so many pages.
+    pub skiptoken_life_pages: Option<u32>,
+    /// Probability of the answer that the tenant had no premium licence, 0 to 1, where it has one.
+    pub licence_flaps: f64,
 }
 
 impl Default for TenantOptions {
@@ -83,6 +127,8 @@ impl TenantOptions {
             "LicenseAssignment.Read.All",
             "Organization.Read.All",
             "AuditLog.Read.All",
+            "IdentityRiskyUser.Read.All",
+            "IdentityRiskEvent.Read.All",
         ];
         TenantOptions {
             name: name.to_owned(),
@@ -98,7 +144,23 @@ impl TenantOptions {
             delta_links: 1000,
             quirks: Quirks::default(),
             real_time: false,
+            logs: false,
+            sign_ins: 0,
+            directory_audits: 0,
+            provisioning_events: 0,
+            log_days: 30,
+            late_share: 0.03,
+            late_by_hours: 20.0,
+            amended_share: 0.01,
+            logs_window_limit: None,
+            skiptoken_life_pages: None,
+            licence_flaps: 0.0,
         }
+    }
+
+    /// Whether what happens in the tenant is logged.
+    pub fn has_logs(&self) -> bool {
+        self.logs || self.sign_ins + self.directory_audits + self.provisioning_events > 0
     }
 
     fn derived(&self, what: u64) -> String {

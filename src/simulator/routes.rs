@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::delta::{self, Twist};
 use super::listing::{self, Listing, Query, related, selection, shown};
+use super::logs;
 use super::options::Premium;
 use super::schema::Kind;
 use super::store::{Life, Relation};
@@ -15,11 +16,15 @@ pub(super) struct Request<'r> {
     pub tenant: &'r Tenant,
     /// Permissions of the token.
     pub roles: &'r [String],
+    /// `v1.0` or `beta`.
+    pub version: &'static str,
     /// Path under the version, without slashes at its ends.
     pub path: &'r str,
     pub query: Query,
     pub eventual: bool,
     pub minimal: bool,
+    /// Whether members that enumerations got later are wanted.
+    pub unknown_members: bool,
     pub origin: &'r str,
     pub twist: Twist,
 }
@@ -61,12 +66,24 @@ fn needs_p2(kind: Kind) -> bool {
     matches!(kind, Kind::RoleAssignmentScheduleInstance | Kind::RoleEligibilityScheduleInstance)
 }
 
-fn denied() -> Answer {
+pub(super) fn denied() -> Answer {
     Answer::error(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 }
 
 /// Answers a GET.
 pub(super) fn answer(request: &Request<'_>) -> Answer {
+    if let Some(answer) = logs::answer(request).or_else(|| logs::refuse_activity(request)) {
+        return answer;
+    }
+    if request.version == "beta" {
+        let segment = request.path.split('/').next().unwrap_or_default();
+        return Answer::bad_request(&format!("Resource not found for the segment '{segment}'."));
+    }
+    logs::with_activity(request, directory(request))
+}
+
+/// Answers a GET of the directory.
+fn directory(request: &Request<'_>) -> Answer {
     let allowed = |permissions: &[&str]| permissions.iter().any(|p| request.roles.iter().any(|role| role == p));
     let path = request.path;
     if let Some((listing, permissions)) = collection(path) {

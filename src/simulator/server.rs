@@ -106,17 +106,25 @@ async fn handle(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Resp
     let gzip = header("accept-encoding").contains("gzip");
     let body = axum::body::to_bytes(body, 1024 * 1024).await.unwrap_or_default();
     let segments: Vec<&str> = path.split('/').collect();
+    // Whose clock the answer's `Date` shows: each tenant has its own.
+    let of = match segments[..] {
+        [tenant, "oauth2", ..] => shared.tenant(tenant),
+        _ => token::read(header("authorization").strip_prefix("Bearer ").unwrap_or_default()).and_then(|(tenant, _, _)| shared.tenant(&tenant)),
+    };
     let mut response = match segments[..] {
         ["_simulator", ..] | [""] => control::answer(&shared, &parts.method, &path, &query, &body).into_response(gzip),
         [tenant, "oauth2", "v2.0", "token"] if parts.method == Method::POST => login(&shared, tenant, &body),
-        ["v1.0", ..] => {
+        ["v1.0" | "beta", ..] => {
+            let version = if segments[0] == "beta" { "beta" } else { "v1.0" };
             let asked = Asked {
                 method: parts.method.clone(),
-                path: path.strip_prefix("v1.0").unwrap_or_default().trim_matches('/').to_owned(),
+                version,
+                path: path.strip_prefix(version).unwrap_or_default().trim_matches('/').to_owned(),
                 query,
                 bearer: header("authorization").strip_prefix("Bearer ").unwrap_or_default().to_owned(),
                 eventual: header("consistencylevel").eq_ignore_ascii_case("eventual"),
                 minimal: header("prefer").contains("return=minimal"),
+                unknown_members: header("prefer").contains("include-unknown-enum-members"),
                 priority: Some(header("x-ms-throttle-priority")).filter(|p| !p.is_empty()),
                 gzip,
             };
@@ -125,6 +133,9 @@ async fn handle(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Resp
         _ => Answer::error(404, "ResourceNotFound", "Resource not found for the segment.").into_response(gzip),
     };
     let headers = response.headers_mut();
+    if let Some(date) = of.and_then(|tenant| HeaderValue::try_from(httpdate::fmt_http_date(tenant.now().into())).ok()) {
+        headers.insert(http::header::DATE, date);
+    }
     for (name, value) in [
         ("request-id", uuid::Uuid::new_v4().to_string()),
         ("client-request-id", header("client-request-id")),
@@ -157,11 +168,13 @@ fn login(shared: &Shared, name: &str, body: &Bytes) -> Response {
 
 struct Asked {
     method: Method,
+    version: &'static str,
     path: String,
     query: String,
     bearer: String,
     eventual: bool,
     minimal: bool,
+    unknown_members: bool,
     priority: Option<String>,
     gzip: bool,
 }
@@ -184,7 +197,9 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
         return refuse("Access token has expired or is not yet valid.");
     }
     tokio::time::sleep(tenant.latency()).await;
-    let struck = strike(&tenant, &format!("{}?{}", asked.path, asked.query));
+    // Faults and the request log name a path of v1.0 without its version.
+    let named = if asked.version == "beta" { format!("beta/{}", asked.path) } else { asked.path.clone() };
+    let struck = strike(&tenant, &format!("{named}?{}", asked.query));
     let twist = Twist { empty: struck == Some(Action::Empty), circle: struck == Some(Action::Loop) };
     if let Some(Action::Hang { millis }) = struck {
         tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -194,10 +209,12 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
         let request = Request {
             tenant: &tenant,
             roles: &roles,
+            version: asked.version,
             path,
             query: Query::parse(query),
             eventual: asked.eventual,
             minimal: asked.minimal,
+            unknown_members: asked.unknown_members,
             origin: &origin,
             twist,
         };
@@ -209,11 +226,11 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
         _ => Answer::error(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."),
     };
     if let Some(action) = &struck {
-        answer = strike_answer(action, answer, &origin, &asked.path);
+        answer = strike_answer(action, answer, &origin, &format!("{}/{}", asked.version, asked.path));
     }
     tenant.record(RequestRecord {
         method: asked.method.to_string(),
-        path: asked.path.clone(),
+        path: named,
         query: asked.query.clone(),
         status: answer.status,
         priority: asked.priority.clone(),
@@ -225,7 +242,7 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
     }
 }
 
-/// What a fault makes of an answer.
+/// What a fault makes of an answer; `path` is with its version.
 fn strike_answer(action: &Action, answer: Answer, origin: &str, path: &str) -> Answer {
     match action {
         Action::Error { status, code, message, retry_after } => {
@@ -251,13 +268,13 @@ fn strike_answer(action: &Action, answer: Answer, origin: &str, path: &str) -> A
             Answer { body: answer.body[..half].to_owned(), ..answer }
         }
         Action::ForeignLink { origin: foreign } => {
-            Answer { body: answer.body.replace(&format!("{origin}/v1.0/{path}"), &format!("{foreign}/v1.0/{path}")), ..answer }
+            Answer { body: answer.body.replace(&format!("{origin}/{path}"), &format!("{foreign}/{path}")), ..answer }
         }
         Action::Redirect { to } => Answer::json(302, "").with_header("location", to.clone()),
         Action::Gone { location } => {
             let gone = Answer::error(410, "resyncRequired", "Resync required. Replace any local items with the server's version.");
             match location {
-                true => gone.with_header("location", format!("{origin}/v1.0/{path}?$deltatoken=")),
+                true => gone.with_header("location", format!("{origin}/{path}?$deltatoken=")),
                 false => gone,
             }
         }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::faults::{Fault, Faults};
 use super::generate::{self, Random};
+use super::logs::{self, Logs};
 use super::options::TenantOptions;
 use super::schema::Kind;
 use super::store::{Relation, Store};
@@ -17,7 +18,7 @@ use super::store::{Relation, Store};
 #[derive(Clone, Debug)]
 pub struct RequestRecord {
     pub method: String,
-    /// Path without the version.
+    /// Path without the version, unless that is `beta`.
     pub path: String,
     /// Query as sent.
     pub query: String,
@@ -31,6 +32,8 @@ pub(super) struct Shared {
     pub tenant_id: String,
     pub client_id: String,
     store: RwLock<Store>,
+    /// Never to be held while the store is locked anew.
+    pub logs: RwLock<Logs>,
     clock: RwLock<(Timestamp, Instant)>,
     pub faults: Mutex<Faults>,
     requests: Mutex<Vec<RequestRecord>>,
@@ -62,6 +65,9 @@ impl Tenant {
         let mut store = Store::default();
         store.announce_purged_links = options.quirks.announce_purged_links;
         generate::generate(&mut store, &options, now, &mut random);
+        let mut events = Logs::default();
+        // Of its own seed: what the directory is like does not depend on how long its logs are.
+        logs::history(&mut events, &store, &options, now, &mut Random::with_seed(options.seed ^ 0x10c5));
         let shared = Shared {
             tenant_id: options.tenant_id(),
             client_id: options.client_id(),
@@ -70,6 +76,7 @@ impl Tenant {
             faults: Mutex::new(Faults::new(options.seed)),
             options,
             store: RwLock::new(store),
+            logs: RwLock::new(events),
             clock: RwLock::new((now, Instant::now())),
             requests: Mutex::default(),
             random: Mutex::new(random),
@@ -279,7 +286,9 @@ impl Tenant {
 
     /// Everything as it really is, by collection, in Graph's shape.
     pub fn ground_truth(&self) -> Value {
-        super::truth::ground_truth(&self.read())
+        let mut truth = super::truth::ground_truth(&self.read());
+        logs::add_truth(self, &mut truth);
+        truth
     }
 
     /// So many believable things happen: people join, move, leave, come back; memberships, managers, licences, roles change.

@@ -6,7 +6,7 @@ use super::schema::{Kind, TYPES};
 use super::store::{Life, Object, Relation, Store};
 
 /// By collection: the live objects with every set property; users with `manager`, groups and units with `members` and `owners` (as Graph
-/// keeps them: soft-deleted members included). And `deleted`: what is soft-deleted.
+/// keeps them: soft-deleted members included). And `deleted`: what is soft-deleted. The logs are added by [`super::logs::add_truth`].
 pub(super) fn ground_truth(store: &Store) -> Value {
     let mut truth = Map::new();
     for info in TYPES.iter().filter(|info| info.kind != Kind::OrgContact) {

@@ -303,7 +303,7 @@ fn unknown_names_on_the_command_line_are_exit_code_2() {
     }
     let status: serde_json::Value = serde_json::from_str(&world.ok(&["--json", "status"]).stdout).expect("status before the first sync");
     assert_eq!(status[0]["exists"], false);
-    assert_eq!(status[0]["resources"].as_array().expect("resources").len(), 13);
+    assert_eq!(status[0]["resources"].as_array().expect("resources").len(), 20);
     let help = world.ok(&["--help"]).stdout;
     assert!(help.contains("demo") && help.contains("Exit code"), "{help}");
 }

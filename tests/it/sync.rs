@@ -26,7 +26,7 @@ fn a_first_sync_of_two_tenants_equals_ground_truth() {
     assert!(number(&connection, "SELECT count(*) FROM groups") >= 400);
     assert_eq!(number(&connection, "SELECT max(n) FROM (SELECT count(*) AS n FROM group_member_links GROUP BY group_oid)"), 2500);
     assert_eq!(number(&connection, "SELECT count(*) FROM changes"), 0, "the first enumeration is the baseline");
-    assert_eq!(number(&connection, "SELECT count(*) FROM checkpoints WHERE state = 'ok'"), 13);
+    assert_eq!(number(&connection, "SELECT count(*) FROM checkpoints WHERE state = 'ok'"), 20);
 }
 
 #[test]
@@ -366,7 +366,7 @@ fn two_syncs_at_once_take_turns_and_a_daemon_can_be_stopped() {
     world.tenant().set_latency(Duration::ZERO);
 
     let mut daemon = world.spawn(&["run"]);
-    wait_for("the daemon mirrors", || number(&open(&world.file()), "SELECT count(*) FROM checkpoints WHERE state = 'ok'") == 13);
+    wait_for("the daemon mirrors", || number(&open(&world.file()), "SELECT count(*) FROM checkpoints WHERE state = 'ok'") == 20);
     let other = world.run(&["run"]);
     assert_eq!(other.code, 1);
     assert!(other.stderr.contains("another daemon (process"), "{}", other.stderr);
