@@ -45,7 +45,7 @@ fn audits_are_believable() {
     let tenant = tenant(TenantOptions { directory_audits: 3000, ..options() });
     let truth = tenant.ground_truth();
     let events = truth["directoryAudits"].as_array().unwrap();
-    let some = |wanted: &dyn Fn(&Value) -> bool| events.iter().any(|event| wanted(event));
+    let some = |wanted: &dyn Fn(&Value) -> bool| events.iter().any(wanted);
     for prefix in ["Directory_", "PIM_", "SSGM_"] {
         assert!(some(&|event| text(event, "id").starts_with(prefix)), "{prefix}");
     }
