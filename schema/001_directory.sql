@@ -487,7 +487,7 @@ CREATE TABLE checkpoints (
     remedy TEXT,                          -- what to do about it
     failures INTEGER NOT NULL,            -- failed or refused attempts in a row
     refused_since TEXT,                   -- since when it is refused for a missing permission or licence, refusals in a row; NULL when not
-    held TEXT                             -- JSON object about a sweep that was held: table, missing, rows, share, at
+    held TEXT                             -- JSON object about a sweep that was held: table, missing, rows, at
 ) STRICT;
 
 -- Every run of every resource.

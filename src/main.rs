@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    entra_mirror::commands::one_heap();
     entra_mirror::commands::main()
 }

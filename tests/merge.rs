@@ -18,7 +18,7 @@ fn round(mirror: &Mirror, resource: &str, pages: &[Vec<Value>], full: bool) {
     let running = Checkpoint { round: number, phase: if full { Phase::Full } else { Phase::Incremental }, ..before.clone() };
     let done = Checkpoint { phase: Phase::Idle, baseline_at: before.baseline_at.or_else(|| Some(NOW.into())), ..running.clone() };
     if full {
-        mirror.forget_marks(resource.name()).expect("marks");
+        mirror.begin_round(resource.name(), &running).expect("a round");
     }
     let empty = vec![Vec::new()];
     let pages = if pages.is_empty() { &empty } else { pages };

@@ -116,6 +116,15 @@ enum Command {
     Simulate(simulate::Simulate),
 }
 
+/// Tells glibc to keep its heaps few: threads that take turns would each keep what they freed.
+pub fn one_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets a number in the allocator, before any other thread runs.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 2);
+    }
+}
+
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     let matches = Cli::command().get_matches();

@@ -11,7 +11,7 @@ use crate::simulator::{Simulator, Tenant, TenantOptions};
 #[command(after_help = "\
 Examples:
   entra-mirror simulate --people 2000 --live
-  entra-mirror simulate --write-config ./sim && entra-mirror --config ./sim/config.toml sync
+  entra-mirror simulate --write-config ./sim        and in another terminal: entra-mirror --config ./sim/config.toml sync
 
 GET / of the simulator tells what else can be asked of it: ground truth, faults, the clock.")]
 pub(super) struct Simulate {
@@ -109,8 +109,9 @@ fn config_text(origin: &str, tenants: &[Tenant], data_dir: &Path) -> String {
 /// Writes a configuration and the secrets it names into a folder.
 pub(super) fn write_config(folder: &Path, origin: &str, tenants: &[Tenant], data_dir: &Path) -> std::io::Result<()> {
     use std::io::Write;
+    use std::os::unix::fs::DirBuilderExt;
     use std::os::unix::fs::OpenOptionsExt;
-    std::fs::create_dir_all(folder)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     std::fs::write(folder.join("config.toml"), config_text(origin, tenants, data_dir))?;
     for tenant in tenants {
         let path = folder.join(format!("{}.secret", tenant.name()));

@@ -35,6 +35,8 @@ pub(super) struct Driver {
     /// Runs that wait for the run of another resource of the tenant.
     waiting: HashMap<Key, Vec<Key>>,
     running: JoinSet<RunReport>,
+    /// What runs, by the task that runs it.
+    tasks: HashMap<tokio::task::Id, Key>,
     ruled_out: HashMap<Key, (u32, Instant)>,
     done: u64,
     failed: u64,
@@ -51,6 +53,7 @@ impl Driver {
             known: BTreeSet::new(),
             waiting: HashMap::new(),
             running: JoinSet::new(),
+            tasks: HashMap::new(),
             ruled_out: HashMap::new(),
             done: 0,
             failed: 0,
@@ -97,7 +100,7 @@ impl Driver {
         }
     }
 
-    /// Puts a run in line, unless it is there already: ticks that are missed are made up for once.
+    /// Puts a run in line, unless it is there already: a tick that comes while it is is not made up for.
     fn enqueue(&mut self, key: Key, after: Duration) {
         let ruled_out = self.ruled_out.get(&key).is_some_and(|(_, until)| Instant::now() + after < *until);
         if ruled_out || !self.known.insert(key.clone()) {
@@ -125,9 +128,8 @@ impl Driver {
             let ((_, key), ()) = entry.remove_entry();
             self.line_up(key);
         }
-        let limit = self.config.sync.tenants_at_once * self.config.sync.resources_at_once;
-        while self.running.len() < limit && !self.stop.is_cancelled() {
-            let Some(key) = self.ready.pop_front() else { break };
+        while !self.stop.is_cancelled() {
+            let Some(key) = self.next_with_room() else { break };
             let tenant = self.config.tenants.iter().find(|t| t.name == key.0);
             let (Some(tenant), Some(resource)) = (tenant, resources::find(key.1)) else {
                 // The tenant went with a reload.
@@ -138,13 +140,30 @@ impl Driver {
         }
     }
 
+    /// The first run in line for which there is room: so many tenants at once, and so many resources of each.
+    fn next_with_room(&mut self) -> Option<Key> {
+        let mut running: HashMap<&str, usize> = HashMap::new();
+        for (tenant, _) in self.tasks.values() {
+            *running.entry(tenant).or_default() += 1;
+        }
+        let limits = &self.config.sync;
+        let room = |key: &Key| match running.get(key.0.as_str()) {
+            Some(count) => *count < limits.resources_at_once,
+            None => running.len() < limits.tenants_at_once,
+        };
+        let position = self.ready.iter().position(room)?;
+        self.ready.remove(position)
+    }
+
     fn start(&mut self, tenant: Tenant, resource: &'static Resource) {
         let (engine, cancel) = (self.engine.clone(), self.stop.clone());
-        self.running.spawn(async move {
+        let key = (tenant.name.clone(), resource.name());
+        let task = self.running.spawn(async move {
             let target = Target::from(&tenant);
             let request = RunRequest { mode: Mode::Incremental, accept_sweep: false, trigger: Trigger::Schedule, backfill: true, cancel };
             engine.run(&target, resource, request).await
         });
+        self.tasks.insert(task.id(), key);
     }
 
     fn forget(&mut self, key: &Key) {
@@ -164,9 +183,19 @@ impl Driver {
             }
         };
         tokio::select! {
-            Some(ended) = self.running.join_next() => match ended {
-                Ok(report) => self.ended(report),
-                Err(error) => tracing::error!(%error, "a run broke off"),
+            Some(ended) = self.running.join_next_with_id() => match ended {
+                Ok((task, report)) => {
+                    self.tasks.remove(&task);
+                    self.ended(report);
+                }
+                Err(error) => {
+                    // A mistake of this program; the resource is tried again at its next time.
+                    tracing::error!(%error, "a run broke off");
+                    self.failed += 1;
+                    if let Some(key) = self.tasks.remove(&error.id()) {
+                        self.forget(&key);
+                    }
+                }
             },
             () = sleep => {}
         }

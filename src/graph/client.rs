@@ -63,6 +63,17 @@ pub enum SecretSource {
     Value(SecretString),
 }
 
+impl SecretSource {
+    /// Where it comes from, which is no secret.
+    fn place(&self) -> String {
+        match self {
+            SecretSource::File(path) => path.display().to_string(),
+            SecretSource::Env(name) => format!("${name}"),
+            SecretSource::Value(_) => "a value".into(),
+        }
+    }
+}
+
 /// Everything needed to talk to one tenant.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
@@ -111,7 +122,12 @@ impl Client {
 
     /// The way to a tenant. Tokens are shared by all who ask for the same tenant and app.
     pub fn tenant(&self, endpoint: Endpoint) -> TenantClient {
-        let key = (endpoint.login_url.to_string(), endpoint.tenant_id.clone(), endpoint.client_id.clone());
+        // Another secret or another Graph, after a reload, is another token.
+        let key = (
+            format!("{} {}", endpoint.login_url, endpoint.graph_url),
+            endpoint.tenant_id.clone(),
+            format!("{} {}", endpoint.client_id, endpoint.secret.place()),
+        );
         let mut tokens = self.shared.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let tokens = tokens.entry(key).or_insert_with(|| Arc::new(Tokens::new(endpoint.clone())));
         TenantClient { shared: Arc::clone(&self.shared), tokens: Arc::clone(tokens), endpoint: Arc::new(endpoint) }

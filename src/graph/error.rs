@@ -267,7 +267,7 @@ impl GraphError {
             }
             Kind::Transport { timeout: true, .. } => "the network or the service is slow: the next run goes on from here".into(),
             Kind::Transport { .. } => "check the network, DNS, proxy and firewall between this machine and login_url and graph_url".into(),
-            Kind::GaveUp { .. } => "run it again later, or raise [sync] give_up_after; what was fetched is kept".into(),
+            Kind::GaveUp { .. } => "run it again later, or raise [sync] give_up_after_secs; what was fetched is kept".into(),
             Kind::Body { .. } | Kind::BadLink { .. } | Kind::Setup { .. } => return None,
         })
     }

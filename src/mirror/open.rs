@@ -56,6 +56,11 @@ impl Mirror {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags).map_err(sql)?;
         prepare_writer(&connection).map_err(sql)?;
+        if access.group.is_some() {
+            // Readers of the group may not make files in the folder: the last writer leaves them the WAL and its index.
+            let mut keep = 1;
+            connection.file_control(None::<&str>, rusqlite::FileControl::PersistWal(&mut keep)).map_err(sql)?;
+        }
         migrate::migrate(&mut connection, from).map_err(|source| MirrorError::Migrate {
             path: path.into(),
             from,

@@ -127,13 +127,15 @@ impl Mirror {
         outcome.map_err(|e| self.sql(e))
     }
 
-    /// Forgets what an abandoned full round had marked, so that the next one starts clean.
-    pub fn forget_marks(&self, resource: &str) -> Result<(), MirrorError> {
-        let writer = self.writer();
-        let forget = |sql: &str| writer.connection.prepare_cached(sql)?.execute([resource]);
-        forget("DELETE FROM round_marks WHERE resource = ?1")
-            .and_then(|_| forget("DELETE FROM round_absences WHERE resource = ?1"))
-            .map(|_| ())
-            .map_err(|e| self.sql(e))
+    /// Begins a full round: what an abandoned one had marked is forgotten and the checkpoint stored, in one transaction.
+    pub fn begin_round(&self, resource: &str, checkpoint: &Checkpoint) -> Result<(), MirrorError> {
+        let mut writer = self.writer();
+        let begun = Transaction::new(&mut writer.connection, TransactionBehavior::Immediate).and_then(|transaction| {
+            transaction.prepare_cached("DELETE FROM round_marks WHERE resource = ?1")?.execute([resource])?;
+            transaction.prepare_cached("DELETE FROM round_absences WHERE resource = ?1")?.execute([resource])?;
+            checkpoint.store(&transaction, resource)?;
+            transaction.commit()
+        });
+        begun.map_err(|e| self.sql(e))
     }
 }

@@ -16,6 +16,8 @@ pub struct RunStart<'a> {
     /// command or schedule.
     pub triggered_by: &'a str,
     pub started_at: &'a str,
+    /// Runs that started before this are forgotten.
+    pub forget_before: &'a str,
 }
 
 /// What is known when it ends; column comments are in the schema.
@@ -48,6 +50,9 @@ impl Mirror {
             connection
                 .prepare_cached("UPDATE sync_runs SET outcome = 'interrupted', ended_at = ?2 WHERE resource = ?1 AND outcome = 'running'")?
                 .execute(params![start.resource, start.started_at])?;
+            connection
+                .prepare_cached("DELETE FROM sync_runs WHERE resource = ?1 AND started_at < ?2")?
+                .execute(params![start.resource, start.forget_before])?;
             connection
                 .prepare_cached(
                     "INSERT INTO sync_runs (resource, mode, reason, triggered_by, started_at, outcome) VALUES (?1, ?2, ?3, ?4, ?5, 'running')",

@@ -39,7 +39,7 @@ pub struct ResourceStatus {
     pub round_started_at: Option<String>,
     /// Rows that stand in the table.
     pub rows: u64,
-    /// Rows in the views of its links, by view.
+    /// Links that are stored, by the view that shows them; those that a deletion hides are counted too.
     pub links: Vec<(&'static str, u64)>,
     pub last_success_at: Option<String>,
     pub last_full_at: Option<String>,

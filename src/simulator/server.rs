@@ -109,7 +109,8 @@ async fn handle(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Resp
     // Whose clock the answer's `Date` shows: each tenant has its own.
     let of = match segments[..] {
         [tenant, "oauth2", ..] => shared.tenant(tenant),
-        _ => token::read(header("authorization").strip_prefix("Bearer ").unwrap_or_default()).and_then(|(tenant, _, _)| shared.tenant(&tenant)),
+        _ => token::read(header("authorization").strip_prefix("Bearer ").unwrap_or_default())
+            .and_then(|(tenant, _, _)| shared.tenant(&tenant)),
     };
     let mut response = match segments[..] {
         ["_simulator", ..] | [""] => control::answer(&shared, &parts.method, &path, &query, &body).into_response(gzip),

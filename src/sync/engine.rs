@@ -9,8 +9,11 @@ use super::lock;
 use super::run::Run;
 use super::types::{EngineSettings, Observer, Outcome, RunReport, RunRequest, Target};
 use crate::graph::{Client, GraphError};
-use crate::mirror::{Mirror, MirrorError, RunEnd, RunStart, now};
+use crate::mirror::{Mirror, MirrorError, RunEnd, RunStart, format_time, now};
 use crate::resources::{self, Resource};
+
+/// How long the ledger remembers runs.
+const LEDGER: jiff::SignedDuration = jiff::SignedDuration::from_hours(90 * 24);
 
 /// One a process; cheap to clone.
 #[derive(Clone)]
@@ -89,7 +92,15 @@ impl Engine {
             let (mode, triggered_by, started_at) = (request.mode.as_str(), request.trigger.as_str(), started_at.clone());
             move |mirror| {
                 let resource = resource.name();
-                mirror.start_run(RunStart { resource, mode, reason: None, triggered_by, started_at: &started_at })
+                let forget_before = format_time(jiff::Timestamp::now() - LEDGER);
+                mirror.start_run(RunStart {
+                    resource,
+                    mode,
+                    reason: None,
+                    triggered_by,
+                    started_at: &started_at,
+                    forget_before: &forget_before,
+                })
             }
         })
         .await?;

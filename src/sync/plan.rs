@@ -37,24 +37,22 @@ pub(super) fn plan(checkpoint: &Checkpoint, selection: &str, delta: bool, mode: 
             _ => Plan::Full { reason: if first { "first" } else { "snapshot" } },
         };
     }
+    let held = checkpoint.state == State::Held && trigger == Trigger::Schedule;
+    let scratch = |reason| match held && younger(checkpoint.last_attempt_at.as_deref(), HELD_RETRY, now) {
+        true => Plan::Leave,
+        false => Plan::Full { reason },
+    };
     if !same_selection && checkpoint.selection.is_some() {
-        return Plan::Full { reason: "selection" };
+        return scratch("selection");
     }
     match (checkpoint.phase, &checkpoint.next_link, &checkpoint.delta_link) {
         (Phase::Full, Some(link), _) => Plan::Continue { link: link.clone(), mode: Mode::Full },
         (Phase::Incremental, Some(link), _) => Plan::Continue { link: link.clone(), mode: Mode::Incremental },
-        // A full round that never stored a page is begun again, for the reason it had.
+        // A full round that never stored a page is begun again.
         (Phase::Full, None, _) if !first => Plan::Full { reason: "resync" },
         (_, None, Some(link)) => Plan::Incremental { link: link.clone() },
         _ if first => Plan::Full { reason: "first" },
-        _ => {
-            let held = checkpoint.state == State::Held && trigger == Trigger::Schedule;
-            if held && younger(checkpoint.last_attempt_at.as_deref(), HELD_RETRY, now) {
-                Plan::Leave
-            } else {
-                Plan::Full { reason: "expired" }
-            }
-        }
+        _ => scratch("expired"),
     }
 }
 
@@ -128,6 +126,10 @@ mod tests {
         assert_eq!(decide(&held, "id", true, Mode::Incremental), Plan::Leave);
         let later = plan(&held, "id", true, Mode::Incremental, Trigger::Schedule, at("2026-01-01T02:00:00Z"));
         assert_eq!(later, Plan::Full { reason: "expired" });
+        // A selection that changed and was held is asked for again then, too.
+        let mut changed = checkpoint(Phase::Idle, None, Some("delta"));
+        (changed.state, changed.selection) = (State::Held, Some(String::new()));
+        assert_eq!(decide(&changed, "id", true, Mode::Incremental), Plan::Leave);
         let asked = plan(&held, "id", true, Mode::Incremental, Trigger::Command, at("2026-01-01T00:10:00Z"));
         assert_eq!(asked, Plan::Full { reason: "expired" });
     }

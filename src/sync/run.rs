@@ -25,9 +25,9 @@ const REFUSED_FOR: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 const SMALLEST_PAGE: u32 = 16;
 
 /// Pages that are stored in one transaction at most, when they have arrived already.
-const PAGES_TOGETHER: usize = 16;
+const PAGES_TOGETHER: usize = 32;
 /// And bytes of them.
-const BYTES_TOGETHER: usize = 6 * 1024 * 1024;
+const BYTES_TOGETHER: usize = 8 * 1024 * 1024;
 
 /// A run in progress.
 pub(super) struct Run<'r> {
@@ -207,12 +207,12 @@ impl Run<'_> {
                 checkpoint.phase_started_at = Some(now());
                 checkpoint.next_link = None;
                 checkpoint.selection = Some(selection.to_owned());
+                if reason == "expired" {
+                    // Dead: it would only be refused again.
+                    checkpoint.delta_link = None;
+                }
                 let stored = checkpoint.clone();
-                blocking(self.mirror, move |mirror| {
-                    mirror.forget_marks(name)?;
-                    mirror.store_checkpoint(name, &stored)
-                })
-                .await?;
+                blocking(self.mirror, move |mirror| mirror.begin_round(name, &stored)).await?;
                 self.client.link(&self.first_query(selection))
             }
             Plan::Leave => unreachable_plan(),
@@ -302,7 +302,7 @@ impl Run<'_> {
         let last = next_link.is_none();
         let next = Checkpoint { next_link: next_link.map(|link| link.expose().to_owned()), ..checkpoint.clone() };
         let done = self.completed(checkpoint, delta, full, &at);
-        let held = Checkpoint { phase: Phase::Idle, phase_reason: None, phase_started_at: None, next_link: None, ..checkpoint.clone() };
+        let held = abandoned(checkpoint);
         let round = checkpoint.round;
         let (applied, skipped, stored) = blocking(self.mirror, move |mirror| {
             let mut items = Vec::with_capacity(pages.iter().map(Page::len).sum());
@@ -409,8 +409,7 @@ impl Run<'_> {
             }
             End::Circle(what) => {
                 // The round is not worth going on with; the old delta link still is.
-                checkpoint.phase = Phase::Idle;
-                checkpoint.next_link = None;
+                checkpoint = abandoned(&checkpoint);
                 let hint = "the old state is kept; the next run asks again. If this goes on, report it to Microsoft".to_owned();
                 (Outcome::Failed, State::Failed, format!("Graph's pages go round in circles: {what}"), Some(hint))
             }
@@ -449,6 +448,16 @@ impl Run<'_> {
         let name = self.resource.name();
         blocking(self.mirror, move |mirror| mirror.store_checkpoint(name, &checkpoint)).await
     }
+}
+
+/// The checkpoint when the round in hand is given up: what stood before it stands.
+fn abandoned(checkpoint: &Checkpoint) -> Checkpoint {
+    let selection = match checkpoint.phase_reason.as_deref() {
+        // The rows do not have what is selected now: the next round must ask for everything again.
+        Some("selection") => Some(String::new()),
+        _ => checkpoint.selection.clone(),
+    };
+    Checkpoint { phase: Phase::Idle, phase_reason: None, phase_started_at: None, next_link: None, selection, ..checkpoint.clone() }
 }
 
 fn younger(since: &str, than: jiff::SignedDuration) -> bool {
