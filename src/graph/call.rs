@@ -15,6 +15,21 @@ pub enum Workload {
     SignInActivity,
     /// Unified roles and PIM: unpublished.
     RoleManagement,
+    /// Identity Protection and Conditional Access: 1 request a second in a tenant, over all apps.
+    IdentityProtection,
+}
+
+impl Workload {
+    /// The word in status, log and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Workload::Directory => "directory",
+            Workload::Reports => "reports",
+            Workload::SignInActivity => "sign_in_activity",
+            Workload::RoleManagement => "role_management",
+            Workload::IdentityProtection => "identity_protection",
+        }
+    }
 }
 
 /// Whose request goes first.
@@ -49,4 +64,8 @@ pub struct CallStats {
     pub throttled: u32,
     /// Time spent waiting because of them.
     pub waited: Duration,
+    /// Time spent in line before sending, for whatever reason.
+    pub queued: Duration,
+    /// Resource units, where those count.
+    pub units: u32,
 }

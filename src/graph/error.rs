@@ -49,6 +49,7 @@ enum Kind {
     Transport {
         what: String,
         timeout: bool,
+        connected: bool,
     },
     /// A one-shot command waited long enough.
     GaveUp {
@@ -134,7 +135,7 @@ impl GraphError {
         if let Some(inner) = innermost.filter(|inner| !inner.contains("http")) {
             what = format!("{what}: {inner}");
         }
-        GraphError::new(Kind::Transport { what, timeout: error.is_timeout() })
+        GraphError::new(Kind::Transport { what, timeout: error.is_timeout(), connected: !error.is_connect() })
     }
     pub(super) fn gave_up(path: &str, after: std::time::Duration, last: &GraphError) -> GraphError {
         GraphError::new(Kind::GaveUp { path: path.into(), after, last: last.to_string() })
@@ -229,6 +230,16 @@ impl GraphError {
         }
     }
 
+    /// Nobody is at the other end, or nothing came from there.
+    pub(super) fn is_unreachable(&self) -> bool {
+        matches!(&*self.kind, Kind::Transport { connected: false, .. })
+    }
+
+    /// Part of the answer came, but not one that can be read. Sending it again may help, but for ever would be too long: some stay so.
+    pub(super) fn is_body(&self) -> bool {
+        matches!(&*self.kind, Kind::Body { .. })
+    }
+
     pub(super) fn is_body_less_400(&self) -> bool {
         matches!(&*self.kind, Kind::Answer(answer) if answer.status == 400 && answer.body_empty)
     }
@@ -260,7 +271,7 @@ impl GraphError {
             }
             Kind::Transport { timeout: true, .. } => "the network or the service is slow: the next run goes on from here".into(),
             Kind::Transport { .. } => "check the network, DNS, proxy and firewall between this machine and login_url and graph_url".into(),
-            Kind::GaveUp { .. } => "run it again later, or raise [sync] give_up_after; what was fetched is kept".into(),
+            Kind::GaveUp { .. } => "run it again later, or raise [sync] give_up_after_secs; what was fetched is kept".into(),
             Kind::Body { .. } | Kind::BadLink { .. } | Kind::Setup { .. } => return None,
         })
     }

@@ -9,6 +9,7 @@ mod link;
 mod page;
 mod queue;
 mod retry;
+mod signals;
 mod token;
 
 pub use call::{Call, CallStats, Priority, Workload};
@@ -16,3 +17,4 @@ pub use client::{Client, Endpoint, SecretSource, Settings, TenantClient};
 pub use error::{GraphError, Refusal, RefusalKind};
 pub use link::{Link, Origin};
 pub use page::Page;
+pub use queue::{BreakerStatus, Budgets, Counts, LaneStatus, Waiting};
