@@ -146,8 +146,10 @@ pub struct TenantClient {
 }
 
 /// How a call went so far.
+#[derive(Default)]
 struct Tries {
-    began: Instant,
+    /// The first failure.
+    trouble: Option<Instant>,
     /// Throttled answers not counted.
     failures: u32,
     /// Answers that could not be read.
@@ -201,57 +203,59 @@ impl TenantClient {
     async fn attempts(&self, call: Call<'_>, stats: &mut CallStats) -> Result<Page, GraphError> {
         let Endpoint { name, tenant_id, client_id, graph_url, .. } = &*self.endpoint;
         let key = LaneKey { client_id: client_id.clone(), tenant_id: tenant_id.clone(), workload: call.workload };
-        let mut tries = Tries { began: Instant::now(), failures: 0, unreadable: 0, token_refused: false, new_connection: false };
+        let mut tries = Tries::default();
         loop {
-            // Before the queue, so that no place is held while a token is fetched; after it, because the wait may have been long.
-            let failure = match self.tokens.get(&self.shared.http).await {
-                Err(error) => Failure { error, stopped: None },
-                Ok(_) => {
-                    let ask = Ask {
-                        key: &key,
-                        tenant: name,
-                        origin: graph_url.as_str(),
-                        link: call.link,
-                        priority: call.priority,
-                        again: stats.requests > 0,
-                    };
-                    let mut place = self.shared.queue.enter(ask).await;
-                    stats.queued += place.waited();
-                    match self.tokens.get(&self.shared.http).await {
-                        Err(error) => Failure { error, stopped: None },
-                        Ok(token) => {
-                            stats.requests += 1;
-                            let http = if tries.new_connection { &self.shared.fresh } else { &self.shared.http };
-                            let answer = self.send(http, call, token.bearer.expose_secret(), &mut place, stats).await;
-                            drop(place);
-                            match answer {
-                                Ok(page) => return Ok(page),
-                                Err(failure) if failure.error.status() == Some(401) && !tries.token_refused => {
-                                    tries.token_refused = true;
-                                    self.tokens.refused(token.number).await;
-                                    continue;
-                                }
-                                Err(failure) => failure,
-                            }
-                        }
-                    }
-                }
+            let again = stats.requests > 0;
+            let ask = Ask { key: &key, tenant: name, origin: graph_url.as_str(), link: call.link, priority: call.priority, again };
+            let failure = match self.attempt(ask, call, &mut tries, stats).await {
+                Ok(page) => return Ok(page),
+                Err(failure) => failure,
             };
+            if failure.error.status() == Some(401) && !tries.token_refused {
+                tries.token_refused = true;
+                continue;
+            }
             let wait = self.judge(failure, &mut tries, call, stats)?;
             tokio::time::sleep(wait).await;
             stats.retries += 1;
         }
     }
 
+    /// Gets a token, waits for its turn, sends.
+    async fn attempt(&self, ask: Ask<'_>, call: Call<'_>, tries: &mut Tries, stats: &mut CallStats) -> Result<Page, Failure> {
+        let shared = &self.shared;
+        // Before the queue, so that no place is held while a token is fetched; after it, because the wait may have been long.
+        self.tokens.get(&shared.http).await.map_err(Failure::of)?;
+        let place = shared.queue.enter_within(ask, shared.settings.give_up_after).await;
+        let mut place = place.map_err(|why| {
+            let limit = shared.settings.give_up_after.unwrap_or_default();
+            Failure::of(GraphError::gave_up(call.link.path(), limit, why))
+        })?;
+        stats.queued += place.waited();
+        let token = self.tokens.get(&shared.http).await.map_err(Failure::of)?;
+        stats.requests += 1;
+        let http = if tries.new_connection { &shared.fresh } else { &shared.http };
+        let answer = self.send(http, call, token.bearer.expose_secret(), &mut place, stats).await;
+        if matches!(&answer, Err(failure) if failure.error.status() == Some(401)) && !tries.token_refused {
+            self.tokens.refused(token.number).await;
+        }
+        answer
+    }
+
     /// What to do after a failed attempt: how long to wait by oneself before the next one, or the end.
     fn judge(&self, failure: Failure, tries: &mut Tries, call: Call<'_>, stats: &mut CallStats) -> Result<Duration, GraphError> {
         let Failure { error, stopped } = failure;
         let settings = &self.shared.settings;
+        if error.is_gave_up() {
+            return Err(error);
+        }
         tries.new_connection = error.status() == Some(503);
-        if let Some(limit) = settings.give_up_after.filter(|limit| tries.began.elapsed() > *limit)
+        // Waiting for a budget is no trouble: it is from the first failure on that patience is counted.
+        let trouble = tries.trouble.get_or_insert_with(Instant::now).elapsed();
+        if let Some(limit) = settings.give_up_after.filter(|limit| trouble > *limit)
             && (stopped.is_some() || error.is_transient())
         {
-            return Err(GraphError::gave_up(call.link.path(), limit, &error));
+            return Err(GraphError::gave_up(call.link.path(), limit, format_args!("the last answer was: {error}")));
         }
         if let Some(wait) = stopped {
             stats.throttled += 1;

@@ -1,6 +1,8 @@
 //! The real binary against the simulator, over sockets; the file compared with ground truth.
 
 mod faults;
+mod pacing;
+mod patience;
 mod support;
 mod sync;
 mod truth;

@@ -124,6 +124,11 @@ impl Breaker {
         Some(Change::Opened { failures: self.failures, probe_after })
     }
 
+    /// Since when it is open.
+    pub fn since(&self) -> Option<Instant> {
+        self.open.as_ref().map(|open| open.since)
+    }
+
     /// State, failures in a row, and the time to the next probe.
     pub fn describe(&self, now: Instant) -> (&'static str, u32, Option<Duration>) {
         match &self.open {

@@ -48,8 +48,9 @@ pub(super) struct Pause {
     reason: String,
     /// Throttled answers in a row, those to requests of before the last one not counted.
     in_a_row: u32,
-    /// When the last of them came.
+    /// When the last of them came, and the first.
     at: Option<Instant>,
+    since: Option<Instant>,
 }
 
 /// A stop, as it was decided.
@@ -69,6 +70,7 @@ impl Pause {
             self.in_a_row = self.in_a_row.saturating_add(1);
             self.at = Some(now);
         }
+        self.since.get_or_insert(now);
         let wait = retry::throttle_wait(asked, self.in_a_row, fastrand::f64());
         let until = now + wait;
         if self.until.is_none_or(|standing| standing < until) {
@@ -90,6 +92,7 @@ impl Pause {
         let ends = self.in_a_row > 0 && self.at.is_none_or(|at| sent >= at);
         if ends {
             self.in_a_row = 0;
+            self.since = None;
         }
         ends
     }
@@ -102,6 +105,11 @@ impl Pause {
     /// Graph's last word was to wait: one request shows whether that is over before the others follow.
     pub fn is_tentative(&self) -> bool {
         self.in_a_row > 0
+    }
+
+    /// Since when Graph has asked for nothing but to wait, and its last reason.
+    pub fn since(&self) -> Option<(Instant, &str)> {
+        self.since.map(|since| (since, self.reason.as_str()))
     }
 
     pub fn describe(&self, now: Instant) -> Option<(Duration, &str)> {

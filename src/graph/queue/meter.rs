@@ -18,7 +18,10 @@ const LONGEST_STEP_MARGIN: Duration = Duration::from_millis(80);
 const LOWEST: f64 = 0.1;
 /// Share of the published limit that comes back after each quiet time.
 const STEP_UP: f64 = 0.05;
-/// Nothing is risen sooner than this after the last sign of throttling.
+/// The same of a learnt limit, and the least: what was learnt from a burst may be far too low.
+const LEARNT_STEP_UP: f64 = 0.1;
+const LEAST_STEP_UP: f64 = 1.0;
+/// Nothing is raised sooner than this after the last sign of throttling.
 const QUIET: Duration = Duration::from_secs(10);
 /// The first limit that is learnt is not lower than this in a window: one refusal in a quiet lane says little.
 const FIRST_LEARNT: f64 = 10.0;
@@ -209,7 +212,8 @@ impl Meter {
         self.moved = Some(moved.max(now - quiet.mul_f64(now.saturating_duration_since(moved).as_secs_f64() / quiet.as_secs_f64() % 1.0)));
         self.factor = (self.factor + STEP_UP * f64::from(steps)).min(1.0);
         for _ in 0..steps {
-            self.learnt = self.learnt.map(|learnt| learnt + (learnt * STEP_UP).max(0.5)).filter(|learnt| *learnt < LEARNT_ENOUGH);
+            self.learnt =
+                self.learnt.map(|learnt| learnt + (learnt * LEARNT_STEP_UP).max(LEAST_STEP_UP)).filter(|learnt| *learnt < LEARNT_ENOUGH);
         }
     }
 }
@@ -295,21 +299,22 @@ mod tests {
     fn refusals_lower_the_limit_and_quiet_time_raises_it_again() {
         let start = Instant::now();
         let mut meter = Meter::new(limit(1000.0, 10, Style::Burst), 0.95);
+        let after = |meter: &mut Meter, seconds: u64, expected: f64| {
+            assert!(meter.room(1.0, start + Duration::from_secs(seconds)).is_none());
+            let allowed = meter.allowed().expect("a limit");
+            assert!((allowed - expected).abs() < 1e-6, "{allowed} after {seconds} s");
+        };
         meter.refused(start);
         meter.refused(start);
-        assert_eq!(meter.allowed().map(f64::round), Some(466.0));
+        after(&mut meter, 0, 465.5);
         for _ in 0..50 {
             meter.refused(start);
         }
-        assert_eq!(meter.allowed().map(f64::round), Some(95.0), "there is an end");
-        assert!(meter.room(1.0, start + Duration::from_secs(9)).is_none());
-        assert_eq!(meter.allowed().map(f64::round), Some(95.0));
-        assert!(meter.room(1.0, start + Duration::from_secs(25)).is_none());
-        assert_eq!(meter.allowed().map(f64::round), Some(190.0), "two quiet times, two steps");
-        assert!(meter.room(1.0, start + Duration::from_secs(31)).is_none());
-        assert_eq!(meter.allowed().map(f64::round), Some(237.0), "the rest of the second quiet time counted");
-        assert!(meter.room(1.0, start + Duration::from_secs(400)).is_none());
-        assert_eq!(meter.allowed(), Some(950.0));
+        after(&mut meter, 9, 95.0);
+        after(&mut meter, 25, 190.0);
+        // The rest of the second quiet time counts.
+        after(&mut meter, 31, 237.5);
+        after(&mut meter, 400, 950.0);
         assert!(!meter.has_learnt());
     }
 

@@ -126,6 +126,25 @@ impl Queue {
         Place::new(Arc::clone(self), lane, grant, counts_units.then_some(shape), ask.link.path())
     }
 
+    /// The same, but not for ever where Graph asks to wait or does not answer: after `limit` of that the error is the reason. Waiting for
+    /// a budget is not limited: it comes to an end.
+    pub async fn enter_within(self: &Arc<Queue>, ask: Ask<'_>, limit: Option<Duration>) -> Result<Place, String> {
+        let Some(limit) = limit else { return Ok(self.enter(ask).await) };
+        let mut look_at = Instant::now() + limit;
+        let mut line = std::pin::pin!(self.enter(ask));
+        loop {
+            if let Ok(place) = tokio::time::timeout_at(look_at, &mut line).await {
+                return Ok(place);
+            }
+            let now = Instant::now();
+            look_at = match self.lock().stopped(ask.key) {
+                Some((since, why)) if since + limit <= now => return Err(why),
+                Some((since, _)) => since + limit,
+                None => now + limit,
+            };
+        }
+    }
+
     /// Starts the task that waits for timers, if something waits and it does not run.
     fn drive(self: &Arc<Queue>) {
         {

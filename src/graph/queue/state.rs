@@ -413,6 +413,16 @@ impl State {
         std::mem::take(&mut self.letters)
     }
 
+    /// Since when, and why, a lane is stopped by something other than its budgets: nobody can say for how long.
+    pub fn stopped(&self, key: &LaneKey) -> Option<(Instant, String)> {
+        let lane = self.lanes.get(self.keys.get(key)?)?;
+        let shared = self.shared.get(&lane.shared).and_then(|shared| shared.pause.since());
+        let throttled = lane.pause.since().into_iter().chain(shared).map(|(since, why)| (since, why.to_owned()));
+        let origin = self.origins.get(lane.origin);
+        let out = origin.and_then(|origin| Some((origin.breaker.since()?, format!("{} does not answer", origin.name))));
+        throttled.chain(out).min_by_key(|(since, _)| *since)
+    }
+
     /// Why the first of a lane waits, in words, and for how long the lane is stopped by Graph.
     pub fn why(&mut self, id: u64, now: Instant) -> (Option<String>, Duration) {
         let places = self.places;
