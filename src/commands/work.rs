@@ -22,6 +22,7 @@ pub(crate) fn engine(config: &Config, patient: bool, observer: Arc<dyn Observer>
         hold: HoldRules { share: config.sync.sweep_hold_share, rows: config.sync.sweep_hold_rows },
         graph: graph::Settings {
             request_timeout: config.sync.request_timeout,
+            budgets: config.budgets.clone(),
             give_up_after: (!patient).then_some(config.sync.give_up_after),
             ..graph::Settings::default()
         },

@@ -1,5 +1,6 @@
 //! What the user wrote, merged and validated: defaults, the file, then the environment. Every mistake is told at once. Opens no network.
 
+mod budgets;
 mod load;
 mod logs;
 mod mistakes;
@@ -15,7 +16,7 @@ pub use load::{DEFAULT_FILES, load};
 pub use mistakes::{ConfigError, Mistake, closest};
 pub use validate::parse_cron;
 
-use crate::graph::{Origin, SecretSource};
+use crate::graph::{Budgets, Origin, SecretSource};
 
 /// The configuration, ready for use.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Config {
     /// Group id that may read the tenants' files.
     pub group: Option<u32>,
     pub sync: SyncSettings,
+    /// What Graph lets the app send, as published or as section `[budgets]` has it.
+    pub budgets: Budgets,
     /// Cron text by resource, defaults included.
     pub schedule: BTreeMap<&'static str, String>,
     pub tenants: Vec<Tenant>,
@@ -46,7 +49,7 @@ pub struct SyncSettings {
     pub resources_at_once: usize,
     /// Of one request.
     pub request_timeout: Duration,
-    /// How long a one-shot command lets itself be throttled.
+    /// How long a one-shot command lets itself be throttled, or tries what fails in passing.
     pub give_up_after: Duration,
 }
 

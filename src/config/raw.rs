@@ -13,6 +13,7 @@ pub(super) struct Raw {
     pub app: Option<RawApp>,
     pub sync: RawSync,
     pub logs: RawLogs,
+    pub budgets: RawBudgets,
     pub schedule: BTreeMap<String, String>,
     pub resources: BTreeMap<String, RawResource>,
     pub tenants: Vec<RawTenant>,
@@ -51,6 +52,19 @@ impl Default for RawSync {
             give_up_after_secs: 600,
         }
     }
+}
+
+/// What is not said is as Graph publishes it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawBudgets {
+    pub directory_units_per_10s: Option<f64>,
+    pub reports_per_10s: Option<f64>,
+    pub sign_in_activity_per_minute: Option<f64>,
+    pub app_directory_units_per_20s: Option<f64>,
+    pub app_reports_per_10s: Option<f64>,
+    pub identity_protection_per_second: Option<f64>,
+    pub aim: Option<f64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

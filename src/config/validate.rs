@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::mistakes::{ConfigError, Mistake, closest};
 use super::raw::{Raw, RawTenant};
-use super::{Cloud, Config, LogSettings, SyncSettings, Tenant, secrets};
+use super::{Cloud, Config, LogSettings, SyncSettings, Tenant, budgets, secrets};
 use crate::graph::{Origin, SecretSource};
 use crate::resources;
 
@@ -42,6 +42,7 @@ pub(super) fn validate(raw: Raw, file: &Path) -> Result<Config, ConfigError> {
     };
     let group = raw.group.as_deref().and_then(|name| group_id(name, &mut checks));
     let sync = sync(&raw, &mut checks);
+    let budgets = budgets::budgets(&raw.budgets, &mut checks);
     let schedule = schedule(&raw.schedule, &mut checks);
     let extra = extra(&raw, &mut checks);
     let logs = super::logs::logs(&raw, &mut checks);
@@ -74,7 +75,7 @@ pub(super) fn validate(raw: Raw, file: &Path) -> Result<Config, ConfigError> {
     if !mistakes.is_empty() {
         return Err(ConfigError { file: Some(file.to_owned()), mistakes });
     }
-    Ok(Config { file: file.to_owned(), data_dir, group, sync, schedule, tenants, warnings })
+    Ok(Config { file: file.to_owned(), data_dir, group, sync, budgets, schedule, tenants, warnings })
 }
 
 fn one_tenant(

@@ -38,6 +38,19 @@ impl Version {
     }
 }
 
+impl Workload {
+    /// The word in status, log and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Workload::Directory => "directory",
+            Workload::Reports => "reports",
+            Workload::SignInActivity => "sign_in_activity",
+            Workload::RoleManagement => "role_management",
+            Workload::IdentityProtection => "identity_protection",
+        }
+    }
+}
+
 /// Whose request goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
@@ -72,4 +85,8 @@ pub struct CallStats {
     pub throttled: u32,
     /// Time spent waiting because of them.
     pub waited: Duration,
+    /// Time spent in line before sending, for whatever reason.
+    pub queued: Duration,
+    /// Resource units, where those count.
+    pub units: u32,
 }

@@ -16,8 +16,9 @@ use super::call::{Call, CallStats, Priority, Version};
 use super::error::{Answer, GraphError, read_error_body};
 use super::link::{Link, Origin};
 use super::page::Page;
-use super::queue::{Lane, LaneKey, Queue};
+use super::queue::{Ask, BreakerStatus, Budgets, LaneKey, LaneStatus, Place, Queue};
 use super::retry;
+use super::signals::Signals;
 use super::token::Tokens;
 
 /// A wait that is longer than this is told at info.
@@ -35,10 +36,13 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// Requests under way at once in a lane.
     pub lane_concurrency: usize,
-    /// Tries of a request that fails in passing, throttling not counted.
+    /// Tries of a request that fails in passing, throttling not counted. Without `give_up_after` only answers that cannot be read are
+    /// counted.
     pub max_attempts: u32,
-    /// How long a call goes on being throttled before it gives up; `None` = for ever.
+    /// How long a call goes on being throttled, or failing in passing, before it gives up; `None` = for ever, as a daemon does.
     pub give_up_after: Option<Duration>,
+    /// What may be sent.
+    pub budgets: Budgets,
 }
 
 impl Default for Settings {
@@ -50,6 +54,7 @@ impl Default for Settings {
             lane_concurrency: 8,
             max_attempts: 8,
             give_up_after: Some(Duration::from_secs(600)),
+            budgets: Budgets::default(),
         }
     }
 }
@@ -98,7 +103,7 @@ struct Shared {
     http: reqwest::Client,
     /// Keeps no connection: Graph asks for a new one after a 503.
     fresh: reqwest::Client,
-    queue: Queue,
+    queue: Arc<Queue>,
     tokens: Mutex<HashMap<(String, String, String), Arc<Tokens>>>,
     /// Unix seconds of the last warning about clocks.
     skew_told: AtomicI64,
@@ -116,12 +121,14 @@ impl Client {
         };
         let http = builder().build().map_err(GraphError::setup)?;
         let fresh = builder().pool_max_idle_per_host(0).build().map_err(GraphError::setup)?;
-        let shared = Shared { settings, http, fresh, queue: Queue::default(), tokens: Mutex::default(), skew_told: AtomicI64::new(0) };
+        let queue = Arc::new(Queue::new(settings.budgets.clone(), settings.lane_concurrency));
+        let shared = Shared { settings, http, fresh, queue, tokens: Mutex::default(), skew_told: AtomicI64::new(0) };
         Ok(Client { shared: Arc::new(shared) })
     }
 
     /// The way to a tenant. Tokens are shared by all who ask for the same tenant and app.
     pub fn tenant(&self, endpoint: Endpoint) -> TenantClient {
+        self.shared.queue.serve(endpoint.graph_url.as_str(), &endpoint.tenant_id);
         // Another secret or another Graph, after a reload, is another token.
         let key = (
             format!("{} {}", endpoint.login_url, endpoint.graph_url),
@@ -134,6 +141,18 @@ impl Client {
     }
 }
 
+impl Client {
+    /// What the queue holds, lane by lane, and why it waits. Cheap to call.
+    pub fn queue_status(&self) -> Vec<LaneStatus> {
+        self.shared.queue.status()
+    }
+
+    /// Whether each origin is taken to be in service.
+    pub fn breakers(&self) -> Vec<BreakerStatus> {
+        self.shared.queue.breakers()
+    }
+}
+
 /// The way to one tenant; cheap to clone.
 #[derive(Clone)]
 pub struct TenantClient {
@@ -142,13 +161,33 @@ pub struct TenantClient {
     endpoint: Arc<Endpoint>,
 }
 
-/// What to do after a failed attempt.
-enum Next {
-    /// Wait this long by oneself, then try.
-    Backoff(Duration),
-    /// The lane waits.
-    LaneWaits,
-    Fail,
+/// How a call went so far.
+#[derive(Default)]
+struct Tries {
+    /// The first failure.
+    trouble: Option<Instant>,
+    /// Throttled answers not counted.
+    failures: u32,
+    /// Answers that could not be read.
+    unreadable: u32,
+    token_refused: bool,
+    /// A 400 without a body was seen: once it is tried again.
+    body_less: bool,
+    /// Graph asks for a new connection after a 503.
+    new_connection: bool,
+}
+
+/// A failed attempt.
+struct Failure {
+    error: GraphError,
+    /// The answer asked to wait, and the lane does so, for this long from then.
+    stopped: Option<Duration>,
+}
+
+impl Failure {
+    fn of(error: GraphError) -> Failure {
+        Failure { error, stopped: None }
+    }
 }
 
 impl TenantClient {
@@ -177,6 +216,11 @@ impl TenantClient {
         self.tokens.forget().await;
     }
 
+    /// Tells how many users the tenant has, roughly: its budget depends on it. Until it is told the smallest budget holds.
+    pub fn tenant_size_hint(&self, users: u64) {
+        self.shared.queue.size_hint(&self.endpoint.client_id, &self.endpoint.tenant_id, users);
+    }
+
     /// A link from a checkpoint.
     ///
     /// # Errors
@@ -195,86 +239,99 @@ impl TenantClient {
     }
 
     async fn attempts(&self, call: Call<'_>, stats: &mut CallStats) -> Result<Page, GraphError> {
-        let settings = &self.shared.settings;
-        let lane = self.shared.queue.lane(
-            LaneKey { client_id: self.endpoint.client_id.clone(), tenant_id: self.endpoint.tenant_id.clone(), workload: call.workload },
-            settings.lane_concurrency,
-        );
-        let began = Instant::now();
-        let (mut failures, mut token_refused, mut new_connection) = (0, false, false);
+        let Endpoint { name, tenant_id, client_id, graph_url, .. } = &*self.endpoint;
+        let key = LaneKey { client_id: client_id.clone(), tenant_id: tenant_id.clone(), workload: call.workload };
+        let mut tries = Tries::default();
         loop {
-            let token = self.tokens.get(&self.shared.http).await?;
-            let place = lane.enter(call.priority).await;
-            stats.requests += 1;
-            let http = if new_connection { &self.shared.fresh } else { &self.shared.http };
-            let answer = self.send(http, call, token.bearer.expose_secret(), &lane).await;
-            drop(place);
-            let (error, asked) = match answer {
+            let again = stats.requests > 0;
+            let ask = Ask { key: &key, tenant: name, origin: graph_url.as_str(), link: call.link, priority: call.priority, again };
+            let failure = match self.attempt(ask, call, &mut tries, stats).await {
                 Ok(page) => return Ok(page),
                 Err(failure) => failure,
             };
-            new_connection = error.status() == Some(503);
-            if error.status() == Some(401) && !token_refused {
-                token_refused = true;
-                self.tokens.refused(token.number).await;
+            if failure.error.status() == Some(401) && !tries.token_refused {
+                tries.token_refused = true;
                 continue;
             }
-            let give_up = |error| match settings.give_up_after {
-                Some(limit) if began.elapsed() > limit => Err(GraphError::gave_up(call.link.path(), limit, &error)),
-                _ => Ok(error),
-            };
-            match self.judge(&error, asked, &lane, call.max_attempts, &mut failures, stats) {
-                Next::Fail => return Err(error),
-                Next::LaneWaits => drop(give_up(error)?),
-                Next::Backoff(wait) => {
-                    give_up(error)?;
-                    tokio::time::sleep(wait).await;
-                }
-            }
+            let wait = self.judge(failure, &mut tries, call, stats)?;
+            tokio::time::sleep(wait).await;
             stats.retries += 1;
         }
     }
 
-    fn judge(
-        &self,
-        error: &GraphError,
-        asked: Option<Duration>,
-        lane: &Lane,
-        max_attempts: Option<u32>,
-        failures: &mut u32,
-        stats: &mut CallStats,
-    ) -> Next {
-        let throttled = error.status() == Some(429) || error.status() == Some(503) && asked.is_some();
-        if throttled {
-            let wait = lane.throttled(asked);
-            stats.throttled += 1;
-            stats.waited += wait;
-            if wait > TELL_WAIT {
-                tracing::info!(tenant = self.endpoint.name, wait_seconds = wait.as_secs(), "Graph asks to wait");
-            }
-            return Next::LaneWaits;
+    /// Gets a token, waits for its turn, sends.
+    async fn attempt(&self, ask: Ask<'_>, call: Call<'_>, tries: &mut Tries, stats: &mut CallStats) -> Result<Page, Failure> {
+        let shared = &self.shared;
+        // Before the queue, so that no place is held while a token is fetched; after it, because the wait may have been long.
+        self.tokens.get(&shared.http).await.map_err(Failure::of)?;
+        let place = shared.queue.enter_within(ask, shared.settings.give_up_after).await;
+        let mut place = place.map_err(|why| {
+            let limit = shared.settings.give_up_after.unwrap_or_default();
+            Failure::of(GraphError::gave_up(call.link.path(), limit, why))
+        })?;
+        stats.queued += place.waited();
+        let token = self.tokens.get(&shared.http).await.map_err(Failure::of)?;
+        stats.requests += 1;
+        let http = if tries.new_connection { &shared.fresh } else { &shared.http };
+        let answer = self.send(http, call, token.bearer.expose_secret(), &mut place, stats).await;
+        if matches!(&answer, Err(failure) if failure.error.status() == Some(401)) && !tries.token_refused {
+            self.tokens.refused(token.number).await;
         }
-        *failures += 1;
-        let again = error.is_transient() && *failures < max_attempts.unwrap_or(self.shared.settings.max_attempts);
-        if again || (error.is_body_less_400() && *failures == 1) {
-            Next::Backoff(retry::backoff(*failures, fastrand::f64()))
-        } else {
-            Next::Fail
-        }
+        answer
     }
 
-    /// One attempt. A failure comes with the wait that the answer asked for.
+    /// What to do after a failed attempt: how long to wait by oneself before the next one, or the end.
+    fn judge(&self, failure: Failure, tries: &mut Tries, call: Call<'_>, stats: &mut CallStats) -> Result<Duration, GraphError> {
+        let Failure { error, stopped } = failure;
+        let settings = &self.shared.settings;
+        if error.is_gave_up() {
+            return Err(error);
+        }
+        tries.new_connection = error.status() == Some(503);
+        // Waiting for a budget is no trouble: it is from the first failure on that patience is counted.
+        let trouble = tries.trouble.get_or_insert_with(Instant::now).elapsed();
+        if let Some(limit) = settings.give_up_after.filter(|limit| trouble > *limit)
+            && (stopped.is_some() || error.is_transient())
+        {
+            return Err(GraphError::gave_up(call.link.path(), limit, format_args!("the last answer was: {error}")));
+        }
+        if let Some(wait) = stopped {
+            stats.throttled += 1;
+            stats.waited += wait;
+            // The lane waits.
+            return Ok(Duration::ZERO);
+        }
+        tries.failures = tries.failures.saturating_add(1);
+        tries.unreadable += u32::from(error.is_body());
+        if error.is_body_less_400() && !std::mem::replace(&mut tries.body_less, true) {
+            return Ok(retry::backoff(0, fastrand::f64()));
+        }
+        let left = match (call.max_attempts, settings.give_up_after) {
+            // The caller has something better to do than to ask the same again.
+            (Some(max_attempts), _) => tries.failures < max_attempts,
+            // The token endpoint was asked several times already.
+            (None, Some(_)) => tries.failures < settings.max_attempts && !error.is_login(),
+            (None, None) => tries.unreadable < settings.max_attempts,
+        };
+        if !(error.is_transient() && left) {
+            return Err(error);
+        }
+        Ok(retry::backoff(tries.failures, fastrand::f64()))
+    }
+
+    /// One attempt.
     async fn send(
         &self,
         http: &reqwest::Client,
         call: Call<'_>,
         bearer: &str,
-        lane: &Lane,
-    ) -> Result<Page, (GraphError, Option<Duration>)> {
+        place: &mut Place,
+        stats: &mut CallStats,
+    ) -> Result<Page, Failure> {
         let path = call.link.path();
         let request_id = uuid::Uuid::new_v4().to_string();
         let mut headers = HeaderMap::new();
-        let mut authorization = HeaderValue::try_from(format!("Bearer {bearer}")).map_err(|e| (GraphError::setup(e), None))?;
+        let mut authorization = HeaderValue::try_from(format!("Bearer {bearer}")).map_err(|e| Failure::of(GraphError::setup(e)))?;
         authorization.set_sensitive(true);
         headers.insert(AUTHORIZATION, authorization);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -292,22 +349,42 @@ impl TenantClient {
             Ok(response) => response,
             Err(error) => {
                 let error = GraphError::transport(&error);
+                place.failed(!error.is_unreachable());
                 tracing::debug!(tenant = self.endpoint.name, path, client_request_id = request_id, %error, "request failed");
-                return Err((error, None));
+                return Err(Failure::of(error));
             }
         };
         let (status, headers) = (response.status(), response.headers().clone());
+        let signals = Signals::read(&headers);
         let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         self.compare_clocks(&text(DATE));
         let body = super::body::read(response, self.shared.settings.max_body_bytes, path).await;
         if status == StatusCode::OK {
-            let page = body.and_then(|body| Page::parse(body, &self.endpoint.graph_url, path));
-            if page.is_ok() {
-                lane.answered();
+            // A body that breaks off is the connection's fault; one that is no page is an answer none the less.
+            match &body {
+                Ok(_) => stats.units = stats.units.saturating_add(place.answered(status.as_u16(), &signals)),
+                Err(error) if error.is_body() => drop(place.answered(status.as_u16(), &signals)),
+                Err(_) => place.failed(true),
             }
-            return page.map_err(|error| (error, None));
+            return body.and_then(|body| Page::parse(body, &self.endpoint.graph_url, path)).map_err(Failure::of);
         }
         let asked = retry::retry_after(&text(RETRY_AFTER), SystemTime::now());
+        let throttled = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE && asked.is_some();
+        let stopped = if throttled {
+            let stop = place.throttled(status.as_u16(), asked, &signals);
+            if stop.news && stop.wait > TELL_WAIT {
+                tracing::info!(
+                    tenant = self.endpoint.name,
+                    workload = call.workload.as_str(),
+                    wait_seconds = stop.wait.as_secs(),
+                    "Graph asks to wait"
+                );
+            }
+            Some(stop.wait)
+        } else {
+            place.answered(status.as_u16(), &signals);
+            None
+        };
         let error = self.error_answer(path, status, &headers, body.unwrap_or_default());
         tracing::debug!(
             tenant = self.endpoint.name,
@@ -317,10 +394,12 @@ impl TenantClient {
             client_request_id = request_id,
             date = text(DATE),
             diagnostic = text(HeaderName::from_static("x-ms-ags-diagnostic")),
+            throttle_scope = text(HeaderName::from_static("x-ms-throttle-scope")),
+            throttle_information = text(HeaderName::from_static("x-ms-throttle-information")),
             %error,
             "request refused"
         );
-        Err((error, asked))
+        Err(Failure { error, stopped })
     }
 
     fn error_answer(&self, path: &str, status: StatusCode, headers: &HeaderMap, body: Bytes) -> GraphError {

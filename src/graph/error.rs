@@ -49,6 +49,7 @@ enum Kind {
     Transport {
         what: String,
         timeout: bool,
+        connected: bool,
     },
     /// A one-shot command waited long enough.
     GaveUp {
@@ -134,9 +135,9 @@ impl GraphError {
         if let Some(inner) = innermost.filter(|inner| !inner.contains("http")) {
             what = format!("{what}: {inner}");
         }
-        GraphError::new(Kind::Transport { what, timeout: error.is_timeout() })
+        GraphError::new(Kind::Transport { what, timeout: error.is_timeout(), connected: !error.is_connect() })
     }
-    pub(super) fn gave_up(path: &str, after: std::time::Duration, last: &GraphError) -> GraphError {
+    pub(super) fn gave_up(path: &str, after: std::time::Duration, last: impl fmt::Display) -> GraphError {
         GraphError::new(Kind::GaveUp { path: path.into(), after, last: last.to_string() })
     }
     pub(super) fn setup(what: impl fmt::Display) -> GraphError {
@@ -236,6 +237,20 @@ impl GraphError {
         }
     }
 
+    /// Nobody is at the other end, or nothing came from there.
+    pub(super) fn is_unreachable(&self) -> bool {
+        matches!(&*self.kind, Kind::Transport { connected: false, .. })
+    }
+
+    pub(super) fn is_gave_up(&self) -> bool {
+        matches!(&*self.kind, Kind::GaveUp { .. })
+    }
+
+    /// Part of the answer came, but not one that can be read. Sending it again may help, but for ever would be too long: some stay so.
+    pub(super) fn is_body(&self) -> bool {
+        matches!(&*self.kind, Kind::Body { .. })
+    }
+
     pub(super) fn is_body_less_400(&self) -> bool {
         matches!(&*self.kind, Kind::Answer(answer) if answer.status == 400 && answer.body_empty)
     }
@@ -303,7 +318,7 @@ impl fmt::Display for GraphError {
             Kind::Body { path, what } => write!(f, "GET {path}: {what}"),
             Kind::Redirect { path, status, to } => write!(f, "GET {path} answered {status}, a redirect to {to}: refused"),
             Kind::Transport { what, .. } => f.write_str(what),
-            Kind::GaveUp { path, after, last } => write!(f, "GET {path}: gave up after {} s; the last answer was: {last}", after.as_secs()),
+            Kind::GaveUp { path, after, last } => write!(f, "GET {path}: gave up after {} s: {last}", after.as_secs()),
             Kind::Setup { what } => write!(f, "cannot set up the request: {what}"),
         }
     }

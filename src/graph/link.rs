@@ -93,6 +93,11 @@ impl Link {
         self.url.path()
     }
 
+    /// The decoded query, for counting its cost only: it may hold a token.
+    pub(super) fn query(&self) -> Vec<(String, String)> {
+        self.url.query_pairs().into_owned().collect()
+    }
+
     /// Whether the decoded query holds this text.
     pub fn query_contains(&self, text: &str) -> bool {
         let query = self.url.query().unwrap_or_default().replace('+', " ");

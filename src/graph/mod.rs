@@ -10,6 +10,7 @@ mod link;
 mod page;
 mod queue;
 mod retry;
+mod signals;
 mod token;
 
 pub use call::{Call, CallStats, Priority, Version, Workload};
@@ -17,3 +18,4 @@ pub use client::{Client, Endpoint, SecretSource, Settings, TenantClient};
 pub use error::{GraphError, Refusal, RefusalKind};
 pub use link::{Link, Origin};
 pub use page::Page;
+pub use queue::{BreakerStatus, Budgets, Counts, LaneStatus, Waiting};

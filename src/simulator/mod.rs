@@ -19,6 +19,7 @@ mod schema;
 mod server;
 mod store;
 mod tenant;
+mod throttle;
 mod token;
 mod truth;
 mod words;
@@ -28,6 +29,7 @@ pub use options::{Premium, Quirks, TenantOptions};
 pub use schema::Kind;
 pub use server::Simulator;
 pub use tenant::{RequestRecord, Tenant};
+pub use throttle::{Throttle, ThrottleStats, Wait};
 
 #[cfg(test)]
 mod tests;

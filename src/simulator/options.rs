@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::throttle::Throttle;
+
 /// Microsoft Entra ID licence of the tenant, which decides what is answered and what refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Premium {
@@ -80,6 +82,10 @@ pub struct TenantOptions {
     /// Links of one delta page, over all its groups.
     pub delta_links: usize,
     pub quirks: Quirks,
+    /// Budgets that requests are refused beyond; off when not said.
+    pub throttle: Throttle,
+    /// Client id of the app registration, for tenants that share one; its own when not said.
+    pub app: Option<String>,
     /// Whether the tenant's clock follows the wall clock; otherwise it stands until it is advanced.
     pub real_time: bool,
     /// Whether what happens in the tenant is logged; so it is too when any of the counts below is more than 0.
@@ -143,6 +149,8 @@ impl TenantOptions {
             delta_page: 200,
             delta_links: 1000,
             quirks: Quirks::default(),
+            throttle: Throttle::off(),
+            app: None,
             real_time: false,
             logs: false,
             sign_ins: 0,
@@ -176,7 +184,7 @@ impl TenantOptions {
 
     /// The app registration's client id.
     pub fn client_id(&self) -> String {
-        self.derived(2)
+        self.app.clone().unwrap_or_else(|| self.derived(2))
     }
 
     /// The app registration's secret.

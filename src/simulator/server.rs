@@ -23,6 +23,7 @@ use super::listing::Query;
 use super::options::TenantOptions;
 use super::routes::{self, Request};
 use super::tenant::{RequestRecord, Tenant};
+use super::throttle::{Buckets, Verdict};
 use super::token;
 
 /// A simulated Microsoft: login and Graph of any number of tenants on one port. Ends when the last handle is dropped or stopped.
@@ -36,6 +37,7 @@ pub struct Simulator {
 pub(super) struct Shared {
     address: SocketAddr,
     tenants: RwLock<BTreeMap<String, Tenant>>,
+    buckets: Buckets,
 }
 
 impl Shared {
@@ -58,7 +60,7 @@ impl Simulator {
     /// Starts on this address; port 0 takes a free one.
     pub async fn start(listen: SocketAddr) -> io::Result<Simulator> {
         let listener = TcpListener::bind(listen).await?;
-        let shared = Arc::new(Shared { address: listener.local_addr()?, tenants: RwLock::default() });
+        let shared = Arc::new(Shared { address: listener.local_addr()?, tenants: RwLock::default(), buckets: Buckets::default() });
         let stopping = CancellationToken::new();
         let router = Router::new().fallback(handle).with_state(Arc::clone(&shared));
         let stopped = stopping.clone();
@@ -180,6 +182,23 @@ struct Asked {
     gzip: bool,
 }
 
+impl Asked {
+    /// Faults and the request log name a path of v1.0 without its version.
+    fn named(&self) -> String {
+        if self.version == "beta" { format!("beta/{}", self.path) } else { self.path.clone() }
+    }
+
+    fn record(&self, status: u16) -> RequestRecord {
+        RequestRecord {
+            method: self.method.to_string(),
+            path: self.named(),
+            query: self.query.clone(),
+            status,
+            priority: self.priority.clone(),
+        }
+    }
+}
+
 fn strike(tenant: &Tenant, text: &str) -> Option<Action> {
     tenant.shared.faults.lock().unwrap_or_else(PoisonError::into_inner).strike(text)
 }
@@ -197,10 +216,15 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
     if tenant.now().as_second() >= expires {
         return refuse("Access token has expired or is not yet valid.");
     }
+    let through = match shared.buckets.count(&tenant, &asked.path, &asked.query) {
+        Verdict::Through(headers) => headers,
+        Verdict::Refused(answer) => {
+            tenant.record(asked.record(answer.status));
+            return answer.into_response(asked.gzip);
+        }
+    };
     tokio::time::sleep(tenant.latency()).await;
-    // Faults and the request log name a path of v1.0 without its version.
-    let named = if asked.version == "beta" { format!("beta/{}", asked.path) } else { asked.path.clone() };
-    let struck = strike(&tenant, &format!("{named}?{}", asked.query));
+    let struck = strike(&tenant, &format!("{}?{}", asked.named(), asked.query));
     let twist = Twist { empty: struck == Some(Action::Empty), circle: struck == Some(Action::Loop) };
     if let Some(Action::Hang { millis }) = struck {
         tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -229,14 +253,11 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
     if let Some(action) = &struck {
         answer = strike_answer(action, answer, &origin, &format!("{}/{}", asked.version, asked.path));
     }
-    tenant.record(RequestRecord {
-        method: asked.method.to_string(),
-        path: named,
-        query: asked.query.clone(),
-        status: answer.status,
-        priority: asked.priority.clone(),
-    });
-    let answer = answer.with_header("x-ms-resource-unit", "1");
+    tenant.record(asked.record(answer.status));
+    // What a refused request would have cost is not told.
+    if answer.status < 400 {
+        answer.headers.extend(through);
+    }
     match struck {
         Some(Action::Reset) => broken(answer),
         _ => answer.into_response(asked.gzip),

@@ -13,6 +13,7 @@ use super::logs::{self, Logs};
 use super::options::TenantOptions;
 use super::schema::Kind;
 use super::store::{Relation, Store};
+use super::throttle::ThrottleStats;
 
 /// A request as it was answered.
 #[derive(Clone, Debug)]
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     pub logs: RwLock<Logs>,
     clock: RwLock<(Timestamp, Instant)>,
     pub faults: Mutex<Faults>,
+    pub throttle_stats: Mutex<ThrottleStats>,
     requests: Mutex<Vec<RequestRecord>>,
     permissions: RwLock<Vec<String>>,
     random: Mutex<Random>,
@@ -74,6 +76,7 @@ impl Tenant {
             secret: RwLock::new(options.client_secret()),
             permissions: RwLock::new(options.permissions.clone()),
             faults: Mutex::new(Faults::new(options.seed)),
+            throttle_stats: Mutex::default(),
             options,
             store: RwLock::new(store),
             logs: RwLock::new(events),
@@ -182,6 +185,11 @@ impl Tenant {
     /// Forgets what was asked so far.
     pub fn clear_requests(&self) {
         lock(&self.shared.requests).clear();
+    }
+
+    /// What throttling did so far.
+    pub fn throttle_stats(&self) -> ThrottleStats {
+        lock(&self.shared.throttle_stats).clone()
     }
 
     /// Ids of live objects of a kind.

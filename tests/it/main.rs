@@ -2,6 +2,8 @@
 
 mod faults;
 mod logs;
+mod pacing;
+mod patience;
 mod support;
 mod sync;
 mod truth;

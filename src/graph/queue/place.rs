@@ -1,0 +1,175 @@
+//! A place in a lane: leave to send one request, and what became of it. Dropped, it lets the next one in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::signals::Signals;
+use super::Queue;
+use super::breaker::Change;
+use super::cost::Shape;
+use super::lane::{Grant, Stop};
+use super::state::State;
+
+/// Leave to send one request.
+#[derive(Debug)]
+pub(in super::super) struct Place {
+    queue: Arc<Queue>,
+    lane: u64,
+    sent: Instant,
+    cost: u32,
+    /// Where units count.
+    shape: Option<Shape>,
+    probe: bool,
+    waited: Duration,
+    path: String,
+}
+
+impl Place {
+    pub(super) fn new(queue: Arc<Queue>, lane: u64, grant: Grant, shape: Option<Shape>, path: &str) -> Place {
+        let Grant { at, cost, probe, waited } = grant;
+        Place { queue, lane, sent: at, cost, shape, probe, waited, path: path.to_owned() }
+    }
+
+    /// How long it was waited for.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// An answer that does not ask to wait. Returns what it cost in units, where those count.
+    pub fn answered(&mut self, status: u16, signals: &Signals) -> u32 {
+        let units = self.settle(signals);
+        let (lane, sent) = (self.lane, self.sent);
+        self.queue.change(|state, now| {
+            let Some(lane) = state.lanes.get_mut(&lane) else { return };
+            match status {
+                200..300 => lane.counts.ok += 1,
+                300..400 => lane.counts.redirected += 1,
+                400..500 => lane.counts.refused += 1,
+                _ => lane.counts.server_errors += 1,
+            }
+            lane.counts.units += u64::from(units);
+            if let Some(share) = signals.share {
+                lane.meter.told(share, now);
+            }
+            // Only an answer of a service that works ends a stop.
+            if status < 500 {
+                lane.pause.answered(sent);
+            }
+            if let Some(shared) = state.shared.get_mut(&lane.shared) {
+                shared.counts.units += u64::from(units);
+                if status < 500 {
+                    shared.pause.answered(sent);
+                }
+            }
+        });
+        self.tell_breaker(if status < 500 { Sign::Works } else { Sign::Fails { connected: true } });
+        units
+    }
+
+    /// An answer that asks to wait: the whole lane stops, or all lanes of the app where the app's limit was hit.
+    pub fn throttled(&mut self, status: u16, asked: Option<Duration>, signals: &Signals) -> Stop {
+        let (id, sent) = (self.lane, self.sent);
+        let stop = self.queue.change(|state, now| {
+            let lane = state.lanes.get_mut(&id)?;
+            lane.counts.throttled += 1;
+            let shared = state.shared.get_mut(&lane.shared);
+            let (pause, meter) = match shared {
+                Some(shared) if signals.application => {
+                    shared.counts.throttled += 1;
+                    (&mut shared.pause, &mut shared.meter)
+                }
+                _ => (&mut lane.pause, &mut lane.meter),
+            };
+            let stop = pause.throttled(asked, sent, status, now);
+            // Requests that were under way together are refused together, for one and the same reason.
+            if stop.news {
+                meter.refused(now);
+            }
+            Some(stop)
+        });
+        match status {
+            429 => self.tell_breaker(Sign::Works),
+            // A service that asks for time is not out, but has not come back either.
+            _ if self.probe => self.tell_breaker(Sign::Fails { connected: true }),
+            _ => {}
+        }
+        stop.unwrap_or(Stop { wait: asked.unwrap_or_default(), news: true })
+    }
+
+    /// No answer, or one that broke off. `connected` tells whether there was anybody at the other end.
+    pub fn failed(&mut self, connected: bool) {
+        let lane = self.lane;
+        self.queue.change(|state, _| {
+            if let Some(lane) = state.lanes.get_mut(&lane) {
+                lane.counts.broken += 1;
+            }
+        });
+        self.tell_breaker(Sign::Fails { connected });
+    }
+
+    /// Puts the true cost in the place of the estimate.
+    fn settle(&mut self, signals: &Signals) -> u32 {
+        let Some(shape) = &self.shape else { return 0 };
+        let Some(units) = signals.units else { return self.cost };
+        self.queue.costs().learn(shape, units);
+        let difference = f64::from(units) - f64::from(self.cost);
+        if difference != 0.0 {
+            let lane = self.lane;
+            self.queue.change(|state, _| {
+                let Some(lane) = state.lanes.get_mut(&lane) else { return };
+                lane.meter.correct(difference);
+                if let Some(shared) = state.shared.get_mut(&lane.shared) {
+                    shared.meter.correct(difference);
+                }
+            });
+        }
+        units
+    }
+
+    fn tell_breaker(&mut self, sign: Sign) {
+        let (id, probe, path) = (self.lane, std::mem::take(&mut self.probe), self.path.as_str());
+        let change = self.queue.change(|state: &mut State, now| {
+            let lane = state.lanes.get(&id)?;
+            let (place, tenant) = (lane.origin, lane.key.tenant_id.clone());
+            let origin = state.origins.get_mut(place)?;
+            let change = match sign {
+                Sign::Works => origin.breaker.worked(now),
+                Sign::Fails { connected } => origin.breaker.failed(&tenant, path, connected, probe, fastrand::f64(), now),
+            };
+            let name = change.map(|change| (change, origin.name.clone()));
+            if probe || change.is_some() {
+                state.serve_origin(place, now);
+            }
+            name
+        });
+        // Once for all requests that wait for it.
+        match change {
+            Some((Change::Opened { failures, probe_after }, origin)) => tracing::warn!(
+                origin,
+                failures_in_a_row = failures,
+                probe_in_seconds = probe_after.as_secs_f64(),
+                "the service does not answer: requests to it wait, one at a time tries whether it is back"
+            ),
+            Some((Change::Closed { after }, origin)) => {
+                tracing::info!(origin, out_for_seconds = after.as_secs(), "the service answers again: requests go on");
+            }
+            None => {}
+        }
+    }
+}
+
+/// What a request says about its origin.
+#[derive(Clone, Copy, Debug)]
+enum Sign {
+    Works,
+    Fails { connected: bool },
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let (lane, probe_lost) = (self.lane, self.probe);
+        self.queue.change(|state, now| state.done(lane, probe_lost, now));
+    }
+}
