@@ -91,9 +91,21 @@ impl Simulate {
     }
 }
 
+/// The simulator refuses nobody for asking too often, so nothing is waited for.
+const BUDGETS: &str = "\
+# For the simulator only: Microsoft allows far less, and without this section that is what is kept to.
+[budgets]
+directory_units_per_10s = 1000000
+app_directory_units_per_20s = 1000000
+reports_per_10s = 1000000
+app_reports_per_10s = 1000000
+sign_in_activity_per_minute = 1000000
+identity_protection_per_second = 1000000
+";
+
 /// A configuration for simulated tenants; secrets are in files beside it.
 fn config_text(origin: &str, tenants: &[Tenant], data_dir: &Path) -> String {
-    let mut text = format!("data_dir = {:?}\n", data_dir.display().to_string());
+    let mut text = format!("data_dir = {:?}\n\n{BUDGETS}", data_dir.display().to_string());
     for tenant in tenants {
         text.push_str(&format!(
             "\n[[tenants]]\nname = \"{name}\"\nid = \"{id}\"\nlogin_url = \"{origin}\"\ngraph_url = \"{origin}\"\n\

@@ -46,7 +46,7 @@ impl Default for RawSync {
         RawSync {
             sweep_hold_share: 0.25,
             sweep_hold_rows: 50,
-            tenants_at_once: 4,
+            tenants_at_once: 16,
             resources_at_once: 4,
             request_timeout_secs: 120,
             give_up_after_secs: 600,

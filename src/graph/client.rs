@@ -182,11 +182,17 @@ struct Failure {
     error: GraphError,
     /// The answer asked to wait, and the lane does so, for this long from then.
     stopped: Option<Duration>,
+    /// There was no token to send it with.
+    tokenless: bool,
 }
 
 impl Failure {
     fn of(error: GraphError) -> Failure {
-        Failure { error, stopped: None }
+        Failure { error, stopped: None, tokenless: false }
+    }
+
+    fn without_token(error: GraphError) -> Failure {
+        Failure { error, stopped: None, tokenless: true }
     }
 }
 
@@ -263,14 +269,14 @@ impl TenantClient {
     async fn attempt(&self, ask: Ask<'_>, call: Call<'_>, tries: &mut Tries, stats: &mut CallStats) -> Result<Page, Failure> {
         let shared = &self.shared;
         // Before the queue, so that no place is held while a token is fetched; after it, because the wait may have been long.
-        self.tokens.get(&shared.http).await.map_err(Failure::of)?;
+        self.tokens.get(&shared.http).await.map_err(Failure::without_token)?;
         let place = shared.queue.enter_within(ask, shared.settings.give_up_after).await;
         let mut place = place.map_err(|why| {
             let limit = shared.settings.give_up_after.unwrap_or_default();
             Failure::of(GraphError::gave_up(call.link.path(), limit, why))
         })?;
         stats.queued += place.waited();
-        let token = self.tokens.get(&shared.http).await.map_err(Failure::of)?;
+        let token = self.tokens.get(&shared.http).await.map_err(Failure::without_token)?;
         stats.requests += 1;
         let http = if tries.new_connection { &shared.fresh } else { &shared.http };
         let answer = self.send(http, call, token.bearer.expose_secret(), &mut place, stats).await;
@@ -282,7 +288,7 @@ impl TenantClient {
 
     /// What to do after a failed attempt: how long to wait by oneself before the next one, or the end.
     fn judge(&self, failure: Failure, tries: &mut Tries, call: Call<'_>, stats: &mut CallStats) -> Result<Duration, GraphError> {
-        let Failure { error, stopped } = failure;
+        let Failure { error, stopped, tokenless } = failure;
         let settings = &self.shared.settings;
         if error.is_gave_up() {
             return Err(error);
@@ -310,7 +316,7 @@ impl TenantClient {
             // The caller has something better to do than to ask the same again.
             (Some(max_attempts), _) => tries.failures < max_attempts,
             // The token endpoint was asked several times already.
-            (None, Some(_)) => tries.failures < settings.max_attempts && !error.is_login(),
+            (None, Some(_)) => tries.failures < settings.max_attempts && !tokenless,
             (None, None) => tries.unreadable < settings.max_attempts,
         };
         if !(error.is_transient() && left) {
@@ -399,7 +405,7 @@ impl TenantClient {
             %error,
             "request refused"
         );
-        Err(Failure { error, stopped })
+        Err(Failure { error, stopped, tokenless: false })
     }
 
     fn error_answer(&self, path: &str, status: StatusCode, headers: &HeaderMap, body: Bytes) -> GraphError {

@@ -51,6 +51,10 @@ enum Kind {
         timeout: bool,
         connected: bool,
     },
+    /// Nothing came for a long time.
+    Stalled {
+        after: std::time::Duration,
+    },
     /// A one-shot command waited long enough.
     GaveUp {
         path: String,
@@ -139,6 +143,10 @@ impl GraphError {
     }
     pub(super) fn gave_up(path: &str, after: std::time::Duration, last: impl fmt::Display) -> GraphError {
         GraphError::new(Kind::GaveUp { path: path.into(), after, last: last.to_string() })
+    }
+    /// Nothing came for so long; who waits decides how long that is.
+    pub fn stalled(after: std::time::Duration) -> GraphError {
+        GraphError::new(Kind::Stalled { after })
     }
     pub(super) fn setup(what: impl fmt::Display) -> GraphError {
         GraphError::new(Kind::Setup { what: what.to_string() })
@@ -283,6 +291,7 @@ impl GraphError {
             Kind::Transport { timeout: true, .. } => "the network or the service is slow: the next run goes on from here".into(),
             Kind::Transport { .. } => "check the network, DNS, proxy and firewall between this machine and login_url and graph_url".into(),
             Kind::GaveUp { .. } => "run it again later, or raise [sync] give_up_after_secs; what was fetched is kept".into(),
+            Kind::Stalled { .. } => "Graph is out, slow, or asks to wait: the next run goes on from here".into(),
             Kind::Body { .. } | Kind::BadLink { .. } | Kind::Setup { .. } => return None,
         })
     }
@@ -320,6 +329,7 @@ impl fmt::Display for GraphError {
             Kind::Transport { what, .. } => f.write_str(what),
             Kind::GaveUp { path, after, last } => write!(f, "GET {path}: gave up after {} s: {last}", after.as_secs()),
             Kind::Setup { what } => write!(f, "cannot set up the request: {what}"),
+            Kind::Stalled { after } => write!(f, "no page came for {} s", after.as_secs()),
         }
     }
 }

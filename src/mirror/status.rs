@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::checkpoint::{Checkpoint, Phase};
 use super::error::MirrorError;
 use super::log::LogStatus;
-use super::open::open_reader;
+use super::open::{Mirror, open_reader};
 use super::page::Held;
 use super::table::Table;
 
@@ -72,6 +72,16 @@ pub fn status(path: &Path, tables: &'static [&'static Table]) -> Result<TenantSt
         .collect::<Result<_, _>>()
         .map_err(|source| MirrorError::Sql { path: path.into(), source })?;
     Ok(TenantStatus { exists: connection.is_some(), file_bytes: size(path), wal_bytes: size(Path::new(&wal)), resources })
+}
+
+impl Mirror {
+    /// About how many rows a table has, without counting them: what its highest rowid says.
+    pub fn about_rows(&self, table: &'static Table) -> Result<u64, MirrorError> {
+        let writer = self.writer();
+        let sql = format!("SELECT coalesce(max(rowid), 0) FROM {}", table.name);
+        let rows: rusqlite::Result<i64> = writer.connection.prepare_cached(&sql).and_then(|mut s| s.query_row([], |row| row.get(0)));
+        rows.map(i64::unsigned_abs).map_err(|e| self.sql(e))
+    }
 }
 
 fn pending(table: &'static Table) -> ResourceStatus {

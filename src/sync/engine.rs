@@ -105,6 +105,10 @@ impl Engine {
         })
         .await?;
         let client = self.shared.client.tenant(target.endpoint.clone());
+        if let Some(users) = resources::find("users") {
+            // Graph's budget depends on how many users the tenant has.
+            client.tenant_size_hint(blocking(mirror, move |mirror| mirror.about_rows(users.table)).await?);
+        }
         let mut run = Run {
             mirror,
             client,

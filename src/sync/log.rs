@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::circles::Circles;
 use super::engine::blocking;
-use super::run::{End, Run};
+use super::run::{End, Run, STALL};
 use super::types::{Mode, Trigger};
 use super::windows::{self, Effort, begin, close, first, next_length};
 use crate::graph::{Call, GraphError, Link, Page, Priority};
@@ -213,6 +213,10 @@ impl Run<'_> {
                 () = self.request.cancel.cancelled() => {
                     fetch.abort();
                     return Ok(Err(End::Stopped));
+                }
+                () = self.patience() => {
+                    fetch.abort();
+                    return Ok(Err(End::Failed(GraphError::stalled(STALL))));
                 }
             };
             let page = match page {

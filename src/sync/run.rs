@@ -24,6 +24,8 @@ const REFUSED_FOR: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 /// Pages are not asked for smaller than the definition's size divided by this.
 const SMALLEST_PAGE: u32 = 16;
 
+/// A scheduled run that gets no page for so long ends.
+pub(super) const STALL: Duration = Duration::from_secs(5 * 60);
 /// Pages that are stored in one transaction at most, when they have arrived already.
 const PAGES_TOGETHER: usize = 32;
 /// And bytes of them.
@@ -230,6 +232,7 @@ impl Run<'_> {
             let first = tokio::select! {
                 page = chain.next() => page,
                 () = self.request.cancel.cancelled() => return Ok(End::Stopped),
+                () = self.patience() => return Ok(End::Failed(GraphError::stalled(STALL))),
             };
             let (mut pages, mut bytes, mut failed) = (Vec::new(), 0, None);
             let mut came = Some(first);
@@ -278,6 +281,14 @@ impl Run<'_> {
             if self.request.cancel.is_cancelled() {
                 return Ok(End::Stopped);
             }
+        }
+    }
+
+    /// A scheduled run that gets nothing for so long makes room for others; the next one goes on. A command waits as long as it was told.
+    pub(super) async fn patience(&self) {
+        match self.request.trigger {
+            Trigger::Schedule => tokio::time::sleep(STALL).await,
+            Trigger::Command => std::future::pending().await,
         }
     }
 

@@ -14,6 +14,9 @@ use crate::truth::{self, Without};
 /// How long a condition may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Budgets beyond what a test can use.
+const BUDGETS: &str = "[budgets]\ndirectory_units_per_10s = 1e6\napp_directory_units_per_20s = 1e6\nreports_per_10s = 1e6\napp_reports_per_10s = 1e6\nsign_in_activity_per_minute = 1e6\nidentity_protection_per_second = 1e6\n";
+
 pub struct World {
     pub dir: TempDir,
     pub tenants: Vec<Tenant>,
@@ -41,7 +44,9 @@ impl World {
     /// Writes the configuration with `more` before the tenants.
     pub fn write_config(&self, more: &str) {
         let origin = self.simulator.origin();
-        let mut text = format!("data_dir = \"data\"\n{more}\n");
+        // Most tests are not about waiting; those that are say so.
+        let budgets = if more.contains("[budgets]") { "" } else { BUDGETS };
+        let mut text = format!("data_dir = \"data\"\n{more}\n{budgets}\n");
         for tenant in &self.tenants {
             let secret = self.dir.path().join(format!("{}.secret", tenant.name()));
             std::fs::write(&secret, tenant.client_secret()).expect("secret");

@@ -276,7 +276,7 @@ async fn a_service_that_says_one_second_for_ever_is_asked_less_and_less() {
 
 #[tokio::test(start_paused = true)]
 async fn one_tenant_throttled_hard_slows_the_other_by_nothing() {
-    let (queue, length) = (queue(8), Duration::from_secs(120));
+    let (queue, length) = (queue(8), Duration::from_secs(40));
     let hard = {
         let queue = Arc::clone(&queue);
         tokio::spawn(async move {
@@ -333,7 +333,7 @@ async fn an_outage_opens_the_breaker_and_one_request_at_a_time_finds_its_end() {
         }));
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(queue.breakers()[0].state, "open");
+    assert_ne!(queue.breakers()[0].state, "closed");
     let at_once = probes.load(Ordering::Relaxed);
     tokio::time::sleep(Duration::from_secs(600)).await;
     let probed = probes.load(Ordering::Relaxed) - at_once;
@@ -435,4 +435,39 @@ async fn status_is_plain_json() {
     assert_eq!(lane["workload"], "reports");
     assert_eq!((lane["budget"].as_f64(), lane["used"].as_f64(), lane["in_flight"].as_u64()), (Some(5.0), Some(1.0), Some(1)));
     assert!(serde_json::to_value(queue.breakers()).is_ok());
+}
+
+/// With the real clock and several threads: requests are called off at any moment, and no place is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_lost_whatever_is_called_off() {
+    let queue = Arc::new(Queue::new(Budgets { directory_units_per_10s: Some(100_000.0), window_scale: 0.01, ..Budgets::default() }, 3));
+    let task = |n: u64| {
+        let queue = Arc::clone(&queue);
+        tokio::spawn(async move {
+            let mut random = fastrand::Rng::with_seed(n);
+            for _ in 0..20 {
+                let patience = Duration::from_micros(random.u64(0..3_000));
+                let tenant = format!("t{}", random.u8(0..5));
+                let priority = [Priority::Interactive, Priority::Scheduled, Priority::Backfill][random.usize(0..3)];
+                let request = async {
+                    let mut place = enter_as(&queue, &tenant, Workload::Directory, priority).await;
+                    tokio::time::sleep(Duration::from_micros(200)).await;
+                    match n % 10 {
+                        0 => place.failed(false),
+                        _ => drop(place.answered(200, &Signals::default())),
+                    }
+                };
+                let _ = tokio::time::timeout(patience, request).await;
+            }
+        })
+    };
+    for task in (0..200).map(task).collect::<Vec<_>>() {
+        task.await.expect("a task");
+    }
+    assert!(queue.status().iter().all(|lane| lane.in_flight == 0 && lane.waiting == Waiting::default()));
+    assert_eq!(queue.lock().waiting, 0);
+    for n in 0..5 {
+        let again = tokio::time::timeout(Duration::from_secs(70), enter(&queue, &format!("t{n}"), Workload::Directory)).await;
+        again.expect("a place").answered(200, &Signals::default());
+    }
 }
