@@ -468,7 +468,7 @@ CREATE INDEX changes_by_object ON changes (object_id);
 
 -- How far each resource is mirrored, and what state it is in.
 CREATE TABLE checkpoints (
-    resource TEXT NOT NULL PRIMARY KEY,   -- resource name
+    resource TEXT NOT NULL PRIMARY KEY,   -- resource name; with /reconcile for the full round beside its live delta token
     selection TEXT,                       -- what was asked of Graph; a difference starts a full round
     delta_link TEXT,                      -- cursor of the last complete round. A secret: whoever has it and a token can read changes
     next_link TEXT,                       -- next page of the round in hand. A secret likewise
@@ -494,7 +494,7 @@ CREATE TABLE checkpoints (
 CREATE TABLE sync_runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT, -- run number
     resource TEXT NOT NULL,               -- resource name
-    mode TEXT NOT NULL,                   -- incremental or full
+    mode TEXT NOT NULL,                   -- incremental, full, or reconcile (a full round beside the live delta token; its writes are repairs)
     reason TEXT,                          -- why a full round ran: first, resync, expired, selection, snapshot
     triggered_by TEXT NOT NULL,           -- command or schedule
     started_at TEXT NOT NULL,             -- start

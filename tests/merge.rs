@@ -31,6 +31,7 @@ fn round(mirror: &Mirror, resource: &str, pages: &[Vec<Value>], full: bool) {
             table: resource.table,
             round: number,
             full,
+            beside_since: None,
             items,
             unread: &[],
             next: &running,

@@ -118,6 +118,7 @@ fn prune(mirror: &Mirror, sign_ins: &'static Resource, file: &Path, count: usize
                     table: users.table,
                     round: 1,
                     full: false,
+                    beside_since: None,
                     items,
                     unread: &[],
                     next: &next,

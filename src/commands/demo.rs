@@ -12,7 +12,7 @@ use super::{Failure, Global, Outcome, output, work};
 use crate::config::{self, Config};
 use crate::daemon::{self, Daemon};
 use crate::mirror;
-use crate::simulator::{Simulator, Tenant, TenantOptions};
+use crate::simulator::{Simulator, Tenant};
 use crate::sync::{self, Mode, RunReport, RunRequest, Silent, Trigger};
 
 /// How often new rows of the change feed are looked for in a live demo.
@@ -25,9 +25,10 @@ const QUERIES: [(&str, &str); 5] = [
         "SELECT depth, display_name, job_title, department FROM org_chart WHERE depth <= 1 ORDER BY depth, display_name LIMIT 6",
     ),
     (
-        "The largest groups, nested members included",
-        "SELECT g.display_name, count(*) AS people FROM transitive_group_members AS m JOIN groups AS g ON g.id = m.group_id\n\
-         WHERE m.member_type = 'user' GROUP BY g.id ORDER BY people DESC LIMIT 5",
+        "Sign-ins that failed in the last week, by reason",
+        "SELECT status_error_code, status_failure_reason, count(*) AS times, count(DISTINCT user_id) AS people FROM sign_ins\n\
+         WHERE status_error_code <> 0 AND created_date_time > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-7 days')\n\
+         GROUP BY 1 ORDER BY times DESC LIMIT 5",
     ),
     (
         "Who holds a privileged role, and how",
@@ -77,7 +78,7 @@ impl Demo {
         let say = |text: &str| if global.json { Ok(()) } else { output::line(text) };
         let simulator = Simulator::start_local().await?;
         say(&format!("Making a tenant of {} people on loopback ({}) ...", output::thousands(u64::from(self.people)), simulator.origin()))?;
-        let options = TenantOptions { real_time: true, ..TenantOptions::new("contoso", self.seed, self.people as usize) };
+        let options = super::simulate::options("contoso", self.seed, self.people as usize);
         let tenant = tokio::task::block_in_place(|| simulator.add_tenant(options));
         let config = self.config(&simulator, &tenant)?;
         let file = config.tenant_file("contoso");

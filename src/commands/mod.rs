@@ -110,6 +110,8 @@ enum Command {
     Sync(sync::Sync),
     /// The same from scratch: enumerate everything again and sweep what is gone
     Resync(sync::Resync),
+    /// Walk what delta queries follow from scratch beside them, and repair what they lost
+    Reconcile(sync::Reconcile),
     /// How fresh each resource is, what is wrong, and what to do about it
     Status(status::Status),
     /// A simulated Microsoft Graph on loopback, for application developers
@@ -144,6 +146,7 @@ pub fn main() -> ExitCode {
             Command::Run(command) => command.run(global).await,
             Command::Sync(command) => command.run(global).await,
             Command::Resync(command) => command.run(global).await,
+            Command::Reconcile(command) => command.run(global).await,
             Command::Status(command) => command.run(global),
             Command::Simulate(command) => command.run(global).await,
         }

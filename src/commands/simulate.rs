@@ -52,8 +52,7 @@ impl Simulate {
         let mut tenants = Vec::new();
         for number in 1..=self.tenants {
             let name = if number == 1 { "contoso".to_owned() } else { format!("contoso{number}") };
-            let options =
-                TenantOptions { real_time: true, ..TenantOptions::new(&name, self.seed + u64::from(number), self.people as usize) };
+            let options = options(&name, self.seed + u64::from(number), self.people as usize);
             tenants.push(simulator.add_tenant(options));
         }
         let config = config_text(&simulator.origin(), &tenants, Path::new("data"));
@@ -102,6 +101,17 @@ app_reports_per_10s = 1000000
 sign_in_activity_per_minute = 1000000
 identity_protection_per_second = 1000000
 ";
+
+/// A tenant whose clock is ours, with a month of activity: twenty sign-ins a head, so that a first look shows something.
+pub(super) fn options(name: &str, seed: u64, people: usize) -> TenantOptions {
+    TenantOptions {
+        real_time: true,
+        sign_ins: (people * 20).min(500_000),
+        directory_audits: (people * 2).min(50_000),
+        provisioning_events: (people / 4).min(10_000),
+        ..TenantOptions::new(name, seed, people)
+    }
+}
 
 /// A configuration for simulated tenants; secrets are in files beside it.
 fn config_text(origin: &str, tenants: &[Tenant], data_dir: &Path) -> String {

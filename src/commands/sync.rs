@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::progress::Progress;
 use super::{Failure, Global, Outcome as CommandOutcome, output, work};
+use crate::resources::{Resource, Source};
 use crate::sync::{Mode, Outcome, RunReport, RunRequest, Trigger};
 
 #[derive(Debug, clap::Args)]
@@ -42,6 +43,19 @@ pub(super) struct Resync {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  entra-mirror reconcile --tenant contoso --resource users
+
+Delta queries lose a change now and then. This walks each resource that has one from scratch, repairs what differs and counts the repairs
+(`written`), while the live delta token stays in use: the daemon goes on syncing meanwhile. The daemon does it once a week by itself
+([schedule] reconcile).")]
+pub(super) struct Reconcile {
+    #[command(flatten)]
+    what: What,
+}
+
+#[derive(Debug, clap::Args)]
 struct What {
     /// Only this tenant (may be repeated)
     #[arg(short, long = "tenant", value_name = "TENANT")]
@@ -63,9 +77,21 @@ impl Resync {
     }
 }
 
+impl Reconcile {
+    pub async fn run(self, global: &Global) -> CommandOutcome {
+        run(global, self.what, Mode::Reconcile, false, false).await
+    }
+}
+
 async fn run(global: &Global, what: What, mode: Mode, accept_sweep: bool, backfill: bool) -> CommandOutcome {
     let config = global.load()?;
     let chosen = work::choose(&config, &what.tenants, &what.resources)?;
+    let delta = |resource: &Resource| matches!(resource.definition.source, Source::Delta(_));
+    let chosen: Vec<_> = match mode {
+        // Listings are from scratch each time, and logs are read again by time.
+        Mode::Reconcile => chosen.into_iter().map(|(tenant, all)| (tenant, all.into_iter().filter(|r| delta(r)).collect())).collect(),
+        _ => chosen,
+    };
     let engine = work::engine(&config, false, Arc::new(Progress::new(global.quiet || global.json)))?;
     let cancel = work::stop_on_signal()?;
     let request = RunRequest { mode, accept_sweep, trigger: Trigger::Command, backfill, cancel: cancel.clone() };

@@ -31,6 +31,8 @@ pub struct Config {
     pub budgets: Budgets,
     /// Cron text by resource, defaults included.
     pub schedule: BTreeMap<&'static str, String>,
+    /// Cron text of the weekly reconciliation: `[schedule] reconcile`.
+    pub reconcile: String,
     pub tenants: Vec<Tenant>,
     /// What is allowed and should be told.
     pub warnings: Vec<String>,

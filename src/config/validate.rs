@@ -10,6 +10,10 @@ use super::{Cloud, Config, LogSettings, SyncSettings, Tenant, budgets, secrets};
 use crate::graph::{Origin, SecretSource};
 use crate::resources;
 
+/// Name in `[schedule]` of what is done beside the live tokens, and its default: in the night to Sunday.
+const RECONCILE: &str = "reconcile";
+const WEEKLY: &str = "0 30 2 * * SUN";
+
 /// Collects mistakes and warnings.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
@@ -44,6 +48,7 @@ pub(super) fn validate(raw: Raw, file: &Path) -> Result<Config, ConfigError> {
     let sync = sync(&raw, &mut checks);
     let budgets = budgets::budgets(&raw.budgets, &mut checks);
     let schedule = schedule(&raw.schedule, &mut checks);
+    let reconcile = raw.schedule.get(RECONCILE).cloned().unwrap_or_else(|| WEEKLY.into());
     let extra = extra(&raw, &mut checks);
     let logs = super::logs::logs(&raw, &mut checks);
     let app = raw.app.as_ref().map(|app| secrets::app(app, "app", &folder, &mut checks));
@@ -75,7 +80,7 @@ pub(super) fn validate(raw: Raw, file: &Path) -> Result<Config, ConfigError> {
     if !mistakes.is_empty() {
         return Err(ConfigError { file: Some(file.to_owned()), mistakes });
     }
-    Ok(Config { file: file.to_owned(), data_dir, group, sync, budgets, schedule, tenants, warnings })
+    Ok(Config { file: file.to_owned(), data_dir, group, sync, budgets, schedule, reconcile, tenants, warnings })
 }
 
 fn one_tenant(
@@ -222,6 +227,9 @@ fn schedule(written: &BTreeMap<String, String>, checks: &mut Checks) -> BTreeMap
         let key = format!("schedule.{name}");
         if let Err(what) = parse_cron(text) {
             checks.wrong(&key, what);
+        }
+        if name == RECONCILE {
+            continue;
         }
         if let Some(name) = known_resource(name, &key, checks) {
             schedule.insert(name, text.clone());

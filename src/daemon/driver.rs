@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::schedule::{interval, spread};
 use crate::config::{Config, Tenant};
-use crate::resources::{self, Resource};
+use crate::resources::{self, Resource, Source};
 use crate::sync::{Engine, Mode, Outcome, RunReport, RunRequest, Target, Trigger};
 
 /// A resource that is ruled out is tried again after this, then after twice as long, and so on.
@@ -100,6 +100,22 @@ impl Driver {
         }
     }
 
+    /// The weekly time has come: every delta resource is walked from scratch beside its live token.
+    pub fn reconcile(&mut self) {
+        let deltas = |name: &&&'static str| resources::find(name).filter(|r| matches!(r.definition.source, Source::Delta(_)));
+        let keys: Vec<Key> = self
+            .config
+            .tenants
+            .iter()
+            .flat_map(|tenant| tenant.resources.iter().filter_map(|name| deltas(&name)).map(|r| (tenant.name.clone(), r.reconcile_key)))
+            .collect();
+        for key in keys {
+            // A walk takes long: tenants begin over an hour.
+            let after = spread(&key.0, Duration::from_secs(2 * 3600));
+            self.enqueue(key, after);
+        }
+    }
+
     /// Puts a run in line, unless it is there already: a tick that comes while it is is not made up for.
     fn enqueue(&mut self, key: Key, after: Duration) {
         let ruled_out = self.ruled_out.get(&key).is_some_and(|(_, until)| Instant::now() + after < *until);
@@ -131,12 +147,14 @@ impl Driver {
         while !self.stop.is_cancelled() {
             let Some(key) = self.next_with_room() else { break };
             let tenant = self.config.tenants.iter().find(|t| t.name == key.0);
-            let (Some(tenant), Some(resource)) = (tenant, resources::find(key.1)) else {
+            let beside = resources::find_reconcile(key.1);
+            let mode = if beside.is_some() { Mode::Reconcile } else { Mode::Incremental };
+            let (Some(tenant), Some(resource)) = (tenant, beside.or_else(|| resources::find(key.1))) else {
                 // The tenant went with a reload.
                 self.forget(&key);
                 continue;
             };
-            self.start(tenant.clone(), resource);
+            self.start(tenant.clone(), resource, mode, key);
         }
     }
 
@@ -155,12 +173,11 @@ impl Driver {
         self.ready.remove(position)
     }
 
-    fn start(&mut self, tenant: Tenant, resource: &'static Resource) {
+    fn start(&mut self, tenant: Tenant, resource: &'static Resource, mode: Mode, key: Key) {
         let (engine, cancel) = (self.engine.clone(), self.stop.clone());
-        let key = (tenant.name.clone(), resource.name());
         let task = self.running.spawn(async move {
             let target = Target::from(&tenant);
-            let request = RunRequest { mode: Mode::Incremental, accept_sweep: false, trigger: Trigger::Schedule, backfill: true, cancel };
+            let request = RunRequest { mode, accept_sweep: false, trigger: Trigger::Schedule, backfill: true, cancel };
             engine.run(&target, resource, request).await
         });
         self.tasks.insert(task.id(), key);
@@ -185,8 +202,8 @@ impl Driver {
         tokio::select! {
             Some(ended) = self.running.join_next_with_id() => match ended {
                 Ok((task, report)) => {
-                    self.tasks.remove(&task);
-                    self.ended(report);
+                    let key = self.tasks.remove(&task).unwrap_or_else(|| (report.tenant.clone(), report.resource));
+                    self.ended(key, report);
                 }
                 Err(error) => {
                     // A mistake of this program; the resource is tried again at its next time.
@@ -201,8 +218,7 @@ impl Driver {
         }
     }
 
-    fn ended(&mut self, report: RunReport) {
-        let key = (report.tenant.clone(), report.resource);
+    fn ended(&mut self, key: Key, report: RunReport) {
         self.forget(&key);
         let message = report.message.as_deref().unwrap_or_default();
         let hint = report.hint.as_deref().unwrap_or_default();

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, ConfigError};
 use crate::sync::Engine;
 use driver::Driver;
-use schedule::Ticker;
+use schedule::{RECONCILE, Ticker};
 
 /// Ticks that wait to be handled; there are as many resources at most, and a tick that is lost is followed by the next.
 const TICKS: usize = 256;
@@ -48,7 +48,7 @@ impl Daemon {
             systemd::status(&driver.summary());
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(resource) = ticked.recv() => driver.tick(resource),
+                Some(what) = ticked.recv() => if what == RECONCILE { driver.reconcile() } else { driver.tick(what) },
                 () = driver.something_happens() => {}
                 () = watchdog.beat() => {}
                 _ = hangup.recv() => {

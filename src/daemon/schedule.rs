@@ -15,6 +15,9 @@ const SPREAD_SHARE: f64 = 0.5;
 /// But not later than this.
 const LONGEST_SPREAD: Duration = Duration::from_secs(300);
 
+/// What is sent when the weekly time has come; no resource is called so.
+pub(super) const RECONCILE: &str = "reconcile";
+
 /// The running cron jobs.
 pub(super) struct Ticker {
     scheduler: JobScheduler,
@@ -39,6 +42,15 @@ impl Ticker {
             .with_context(|| format!("schedule.{resource}"))?;
             scheduler.add(job).await.with_context(|| format!("schedule.{resource}"))?;
         }
+        let weekly = ticks.clone();
+        let job = Job::new_async(config.reconcile.as_str(), move |_, _| {
+            let ticks = weekly.clone();
+            Box::pin(async move {
+                let _ = ticks.try_send(RECONCILE);
+            })
+        })
+        .context("schedule.reconcile")?;
+        scheduler.add(job).await.context("schedule.reconcile")?;
         scheduler.start().await.context("cannot start the scheduler")?;
         Ok(Ticker { scheduler })
     }

@@ -33,6 +33,7 @@ impl Change {
 /// The feed within one transaction.
 pub(super) struct Feed<'t> {
     insert: CachedStatement<'t>,
+    recent: CachedStatement<'t>,
     now: &'t str,
     /// Resources whose first enumeration is complete.
     told: Vec<String>,
@@ -47,12 +48,18 @@ impl<'t> Feed<'t> {
             .collect::<Result<_, _>>()?;
         let insert = connection
             .prepare_cached("INSERT INTO changes (resource, object_id, kind, changed, observed_at) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-        Ok(Feed { insert, now, told, count: 0 })
+        let recent = connection.prepare_cached("SELECT 1 FROM changes WHERE object_id = ?1 AND observed_at >= ?2 LIMIT 1")?;
+        Ok(Feed { insert, recent, now, told, count: 0 })
     }
 
     /// Whether changes of this resource are told: its baseline stands.
     pub fn tells(&self, resource: &str) -> bool {
         self.told.iter().any(|name| name == resource)
+    }
+
+    /// Whether anything of an object was told since then.
+    pub fn told_since(&mut self, id: &str, since: &str) -> rusqlite::Result<bool> {
+        self.recent.exists(params![id, since])
     }
 
     pub fn write(&mut self, resource: &str, id: &str, change: Change, changed: Option<&str>) -> rusqlite::Result<()> {

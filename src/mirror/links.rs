@@ -41,7 +41,8 @@ impl<'t> Links<'t> {
             insert: connection.prepare_cached(&format!(
                 "INSERT INTO {name} ({owner_oid}, {member_oid}, round) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"
             ))?,
-            mark: connection.prepare_cached(&format!("UPDATE {name} SET round = ?3 WHERE {owner_oid} = ?1 AND {member_oid} = ?2"))?,
+            mark: connection
+                .prepare_cached(&format!("UPDATE {name} SET round = ?3 WHERE {owner_oid} = ?1 AND {member_oid} = ?2 AND round < ?3"))?,
             delete: connection.prepare_cached(&format!("DELETE FROM {name} WHERE {owner_oid} = ?1 AND {member_oid} = ?2"))?,
         })
     }
@@ -53,6 +54,11 @@ impl<'t> Links<'t> {
             self.mark.execute(params![owner, member, round])?;
         }
         Ok(added)
+    }
+
+    /// Notes a link that stands as seen in `round`, and adds none.
+    pub fn see(&mut self, owner: i64, member: i64, round: i64) -> rusqlite::Result<()> {
+        self.mark.execute(params![owner, member, round]).map(|_| ())
     }
 
     /// Removes a link; `false` when there was none.
@@ -92,7 +98,7 @@ impl<'t> Links<'t> {
         let unseen: i64 = self.connection.query_row(
             &format!(
                 "SELECT count(*) FROM {name} AS l JOIN objects AS g ON g.oid = l.{owner_oid} JOIN objects AS m ON m.oid = l.{member_oid} \
-                 WHERE l.round <> ?1 AND g.hidden = 0 AND m.hidden = 0"
+                 WHERE l.round < ?1 AND g.hidden = 0 AND m.hidden = 0"
             ),
             [round],
             |row| row.get(0),
@@ -107,7 +113,7 @@ impl<'t> Links<'t> {
             .prepare(&format!(
                 "SELECT l.{owner_oid}, l.{member_oid}, g.id, m.id, g.hidden = 0 AND m.hidden = 0 FROM {name} AS l \
                  JOIN objects AS g ON g.oid = l.{owner_oid} JOIN objects AS m ON m.oid = l.{member_oid} \
-                 WHERE l.round <> ?1 AND g.hidden = 0 AND (m.hidden = 0 OR m.round = 0)"
+                 WHERE l.round < ?1 AND g.hidden = 0 AND (m.hidden = 0 OR m.round = 0)"
             ))?
             .query_map([round], |row| {
                 Ok(Unseen { owner: row.get(0)?, member: row.get(1)?, owner_id: row.get(2)?, member_id: row.get(3)?, shows: row.get(4)? })

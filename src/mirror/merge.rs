@@ -21,6 +21,8 @@ pub(super) struct Merge<'t> {
     pub table: &'static Table,
     pub round: i64,
     pub full: bool,
+    /// As in [`Page::beside_since`].
+    beside_since: Option<&'t str>,
     /// Whether this page's differences are told in the change feed.
     pub tell: bool,
     pub now: &'t str,
@@ -67,6 +69,7 @@ impl<'t> Merge<'t> {
             table,
             round: page.round,
             full: page.full,
+            beside_since: page.beside_since,
             tell: feed.tells(page.resource),
             settled_types: tables.iter().filter(|table| feed.tells(table.name)).filter_map(|table| table.object_type).collect(),
             now: page.now,
@@ -128,6 +131,11 @@ impl<'t> Merge<'t> {
             None => None,
         };
         let hidden = object.as_ref().is_some_and(|o| o.hidden);
+        if let Some(since) = self.beside_since
+            && self.feed.told_since(&item.id, since)?
+        {
+            return self.only_see(&item, object.as_ref());
+        }
         let stored = match (&object, self.table.object_type) {
             (None, Some(_)) => None,
             _ if hidden => None,
@@ -162,13 +170,26 @@ impl<'t> Merge<'t> {
         }
     }
 
+    /// The live token has told newer things of this object: it and its links that stand are noted as seen, and left as they are.
+    fn only_see(&mut self, item: &Item<'_>, object: Option<&Object>) -> rusqlite::Result<()> {
+        let Some(object) = object.filter(|object| !object.hidden) else { return Ok(()) };
+        self.note_object(&item.id, Some(object))?;
+        for link in item.links.iter().filter(|link| !link.removed) {
+            if let Some(member) = self.objects.known_oid(self.oids, &link.id)? {
+                self.links[self.own_links[link.table]].see(object.oid, member, self.round)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Registers a directory object, or notes that it was seen in this full round.
     fn note_object(&mut self, id: &str, object: Option<&Object>) -> rusqlite::Result<Option<i64>> {
         let Some(kind) = self.table.object_type else { return Ok(None) };
         match object {
             None => self.objects.register(id, kind, false, self.round).map(Some),
             Some(object) => {
-                let unseen = object.round == 0 || (self.full && object.round != self.round);
+                // One that comes back counts as seen too: a full round may be under way beside this one.
+                let unseen = object.round == 0 || ((self.full || object.hidden) && object.round < self.round);
                 if unseen || object.kind != kind {
                     self.objects.see(object.oid, kind, self.round)?;
                 }

@@ -52,6 +52,9 @@ pub struct Page<'a> {
     pub round: i64,
     /// Whether a full round is in hand: what is seen is marked, what is not seen is swept at its end.
     pub full: bool,
+    /// Set when the full round runs beside the live delta token: when it began. What delta has told of an object since then is newer than
+    /// what a page says that may have been fetched before, so it stands.
+    pub beside_since: Option<&'a str>,
     pub items: Vec<Item<'a>>,
     /// Keys of objects that came and could not be read: they are left as they stand, and are not swept.
     pub unread: &'a [&'a str],
@@ -125,6 +128,25 @@ impl Mirror {
             }
         }
         outcome.map_err(|e| self.sql(e))
+    }
+
+    /// Begins a full round beside the live delta token: `key` is the row of its checkpoint. The live round's number grows as well, so that
+    /// what the live token brings from now on counts as seen. The caller holds the resource's lock, so no live round is in progress.
+    pub fn begin_beside(&self, resource: &str, key: &str, mut checkpoint: Checkpoint) -> Result<Checkpoint, MirrorError> {
+        let mut writer = self.writer();
+        let begun = Transaction::new(&mut writer.connection, TransactionBehavior::Immediate).and_then(|transaction| {
+            let mut live = Checkpoint::load(&transaction, resource)?.unwrap_or_default();
+            live.round += 1;
+            live.store(&transaction, resource)?;
+            checkpoint.round = live.round;
+            checkpoint.baseline_at = live.baseline_at;
+            transaction.prepare_cached("DELETE FROM round_marks WHERE resource = ?1")?.execute([key])?;
+            transaction.prepare_cached("DELETE FROM round_absences WHERE resource = ?1")?.execute([key])?;
+            checkpoint.store(&transaction, key)?;
+            transaction.commit()?;
+            Ok(checkpoint)
+        });
+        begun.map_err(|e| self.sql(e))
     }
 
     /// Begins a full round: what an abandoned one had marked is forgotten and the checkpoint stored, in one transaction.

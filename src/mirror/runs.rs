@@ -48,8 +48,11 @@ impl Mirror {
         let connection = &writer.connection;
         let started = || -> rusqlite::Result<i64> {
             connection
-                .prepare_cached("UPDATE sync_runs SET outcome = 'interrupted', ended_at = ?2 WHERE resource = ?1 AND outcome = 'running'")?
-                .execute(params![start.resource, start.started_at])?;
+                .prepare_cached(
+                    "UPDATE sync_runs SET outcome = 'interrupted', ended_at = ?2 \
+                     WHERE resource = ?1 AND outcome = 'running' AND (mode = 'reconcile') = (?3 = 'reconcile')",
+                )?
+                .execute(params![start.resource, start.started_at, start.mode])?;
             connection
                 .prepare_cached("DELETE FROM sync_runs WHERE resource = ?1 AND started_at < ?2")?
                 .execute(params![start.resource, start.forget_before])?;

@@ -49,6 +49,8 @@ pub struct ResourceStatus {
     /// Failed or refused attempts in a row.
     pub failures: i64,
     pub held: Option<Held>,
+    /// When the resource was last walked from scratch beside its live delta token.
+    pub reconciled_at: Option<String>,
     /// Of a log: what it holds from when to when.
     pub log: Option<LogStatus>,
 }
@@ -92,7 +94,9 @@ fn resource(connection: &Connection, table: &'static Table) -> rusqlite::Result<
     let checkpoint = Checkpoint::load(connection, table.name)?.unwrap_or_default();
     let rows = count(connection, table.name)?;
     let links = table.links.iter().map(|link| Ok((link.view, count(connection, link.name)?))).collect::<rusqlite::Result<_>>()?;
-    Ok(describe(table, checkpoint, rows, links, super::log::status(connection, table)?))
+    let beside = Checkpoint::load(connection, &format!("{}/reconcile", table.name))?;
+    let status = describe(table, checkpoint, rows, links, super::log::status(connection, table)?);
+    Ok(ResourceStatus { reconciled_at: beside.and_then(|beside| beside.last_success_at), ..status })
 }
 
 fn count(connection: &Connection, table: &str) -> rusqlite::Result<u64> {
@@ -127,6 +131,7 @@ fn describe(
         delta_link_at: checkpoint.delta_link_at,
         failures: checkpoint.failures,
         held: checkpoint.held.and_then(|text| serde_json::from_str(&text).ok()),
+        reconciled_at: None,
         log,
     }
 }

@@ -109,7 +109,7 @@ impl Merge<'_> {
             // The parents' own resource says when a parent is gone.
             (Some(_), _) => Ok(Vec::new()),
             (None, Some(_)) => {
-                keys(&format!("SELECT t.{key} FROM {table} AS t JOIN objects AS o ON o.id = t.{key} WHERE o.round <> ?1"), &self.round)
+                keys(&format!("SELECT t.{key} FROM {table} AS t JOIN objects AS o ON o.id = t.{key} WHERE o.round < ?1"), &self.round)
             }
             (None, None) => keys(
                 &format!(

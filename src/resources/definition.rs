@@ -206,6 +206,8 @@ pub struct Resource {
     pub(super) nested: Vec<(Vec<&'static str>, usize, Kind)>,
     /// Position of the column `raw`.
     pub(super) raw: Option<usize>,
+    /// Key of the checkpoint of a full round beside the live delta token.
+    pub reconcile_key: &'static str,
 }
 
 impl Resource {
@@ -288,7 +290,7 @@ impl Resource {
                 _ => None,
             },
         }));
-        Resource { definition, table, targets, nested, raw }
+        Resource { definition, table, targets, nested, raw, reconcile_key: leak(format!("{}/reconcile", definition.name)) }
     }
 
     /// Names for `$select`, the configured extra ones last. What the cloud does not have is left out: Graph refuses unknown names.

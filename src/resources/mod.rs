@@ -77,6 +77,11 @@ pub fn find(name: &str) -> Option<&'static Resource> {
     all().iter().copied().find(|resource| resource.name() == name)
 }
 
+/// The resource of which this is the key of a round beside the live token.
+pub fn find_reconcile(key: &str) -> Option<&'static Resource> {
+    all().iter().copied().find(|resource| resource.reconcile_key == key)
+}
+
 /// The tables of all resources.
 pub fn tables() -> &'static [&'static Table] {
     &TABLES

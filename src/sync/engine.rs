@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
-use super::lock;
-use super::run::Run;
-use super::types::{EngineSettings, Observer, Outcome, RunReport, RunRequest, Target};
+use super::lock::{self, ResourceLock};
+use super::run::{Run, begin_beside};
+use super::types::{EngineSettings, Mode, Observer, Outcome, RunReport, RunRequest, Target};
 use crate::graph::{Client, GraphError};
 use crate::mirror::{Mirror, MirrorError, RunEnd, RunStart, format_time, now};
 use crate::resources::{self, Resource};
@@ -52,31 +52,45 @@ impl Engine {
     }
 
     async fn locked(&self, target: &Target, resource: &'static Resource, request: &RunRequest, report: &mut RunReport) {
-        let data_dir = &self.shared.settings.data_dir;
-        let tell = |holder: &str| self.shared.observer.waiting(&target.name, resource.name(), holder);
-        let _lock = match lock::acquire(data_dir, &target.name, resource.name(), &request.cancel, tell).await {
-            Ok(Some(lock)) => lock,
-            Ok(None) => {
-                report.outcome = Outcome::Stopped;
-                report.message = Some("stopped while waiting for another process".into());
-                return;
-            }
-            Err(error) => {
-                report.message = Some(format!("cannot lock {} in {}: {error}", resource.name(), data_dir.display()));
-                report.hint = Some("data_dir must exist and be writable for this user".into());
-                return;
-            }
-        };
+        let Some(mut _lock) = self.lock(target, resource.name(), request, report).await else { return };
         let mirror = match self.mirror(&target.name).await {
             Ok(mirror) => mirror,
             Err(error) => return fail_with(report, &error),
         };
+        if request.mode == Mode::Reconcile {
+            // Begun while no live round is in progress; from then on both go on side by side, each under a lock of its own.
+            if let Err(error) = begin_beside(&mirror, target, resource).await {
+                return fail_with(report, &error);
+            }
+            let name = format!("{}.reconcile", resource.name());
+            let Some(own) = self.lock(target, &name, request, report).await else { return };
+            _lock = own;
+        }
         self.shared.observer.started(&target.name, resource.name(), request.mode);
         if let Err(error) = self.in_ledger(&mirror, target, resource, request, report).await {
             fail_with(report, &error);
         }
         // Closing the file may checkpoint its WAL: not on the reactor's thread.
         let _ = tokio::task::spawn_blocking(move || drop(mirror)).await;
+    }
+
+    /// The lock of this name; `None` when it cannot be had, which the report says then.
+    async fn lock(&self, target: &Target, name: &str, request: &RunRequest, report: &mut RunReport) -> Option<ResourceLock> {
+        let data_dir = &self.shared.settings.data_dir;
+        let tell = |holder: &str| self.shared.observer.waiting(&target.name, report.resource, holder);
+        match lock::acquire(data_dir, &target.name, name, &request.cancel, tell).await {
+            Ok(Some(lock)) => Some(lock),
+            Ok(None) => {
+                report.outcome = Outcome::Stopped;
+                report.message = Some("stopped while waiting for another process".into());
+                None
+            }
+            Err(error) => {
+                report.message = Some(format!("cannot lock {name} in {}: {error}", data_dir.display()));
+                report.hint = Some("data_dir must exist and be writable for this user".into());
+                None
+            }
+        }
     }
 
     async fn in_ledger(

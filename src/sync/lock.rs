@@ -71,7 +71,7 @@ fn holder(file: &mut File) -> String {
 
 /// The program and its command, without arguments that could be private.
 fn command() -> String {
-    const COMMANDS: [&str; 4] = ["run", "sync", "resync", "demo"];
+    const COMMANDS: [&str; 5] = ["run", "sync", "resync", "reconcile", "demo"];
     let command = std::env::args().skip(1).find(|argument| COMMANDS.contains(&argument.as_str()));
     format!("entra-mirror{}{}", if command.is_some() { " " } else { "" }, command.unwrap_or_default())
 }

@@ -61,7 +61,7 @@ impl Run<'_> {
         let known = match self.request.mode {
             Mode::Incremental => blocking(self.mirror, move |mirror| mirror.log_progress(name)).await?,
             // From scratch: every time that is kept is read again; nothing is ever swept.
-            Mode::Full => Vec::new(),
+            Mode::Full | Mode::Reconcile => Vec::new(),
         };
         let mut readers: Vec<Reader> = Vec::new();
         for stream in self.resource.streams(&self.target.event_types) {

@@ -6,6 +6,8 @@ use super::types::{Mode, Trigger};
 
 /// A listing that was interrupted longer ago is started over: its page tokens are dead, and what it saw is old.
 const LISTING_RESUMES_FOR: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+/// A walk beside the live token that was interrupted longer ago is begun anew.
+const WALK_RESUMES_FOR: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 /// How long the schedule leaves a held resource without a usable delta link alone before it looks from scratch again.
 const HELD_RETRY: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 
@@ -26,6 +28,14 @@ pub(super) enum Plan {
 pub(super) fn plan(checkpoint: &Checkpoint, selection: &str, delta: bool, mode: Mode, trigger: Trigger, now: jiff::Timestamp) -> Plan {
     let same_selection = checkpoint.selection.as_deref() == Some(selection);
     let first = checkpoint.baseline_at.is_none();
+    if mode == Mode::Reconcile {
+        return match (&checkpoint.next_link, checkpoint.phase) {
+            (Some(link), Phase::Full) if same_selection && younger(checkpoint.phase_started_at.as_deref(), WALK_RESUMES_FOR, now) => {
+                Plan::Continue { link: link.clone(), mode }
+            }
+            _ => Plan::Full { reason: "reconcile" },
+        };
+    }
     if mode == Mode::Full {
         return Plan::Full { reason: if first { "first" } else { "resync" } };
     }

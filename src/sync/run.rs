@@ -61,6 +61,14 @@ impl Run<'_> {
         self.target.extra.get(self.resource.name()).map_or(&[], Vec::as_slice)
     }
 
+    /// The row of this run's checkpoint.
+    fn key(&self) -> &'static str {
+        match self.request.mode {
+            Mode::Reconcile => self.resource.reconcile_key,
+            _ => self.resource.name(),
+        }
+    }
+
     fn is_delta(&self) -> bool {
         matches!(self.resource.definition.source, Source::Delta(_))
     }
@@ -80,8 +88,8 @@ impl Run<'_> {
     }
 
     pub async fn go(&mut self) -> Result<(), MirrorError> {
-        let name = self.resource.name();
-        let mut checkpoint = blocking(self.mirror, move |mirror| mirror.checkpoint(name)).await?;
+        let (name, key) = (self.resource.name(), self.key());
+        let mut checkpoint = blocking(self.mirror, move |mirror| mirror.checkpoint(key)).await?;
         if resources::is_missing(name, self.target.cloud) {
             return self.not_offered(checkpoint).await;
         }
@@ -121,6 +129,10 @@ impl Run<'_> {
         let first = plan(checkpoint, &selection, self.is_delta(), self.request.mode, trigger, jiff::Timestamp::now());
         if first == Plan::Leave {
             return Ok(End::Left);
+        }
+        if self.request.mode == Mode::Reconcile && checkpoint.baseline_at.is_none() {
+            self.report.message = Some("nothing to reconcile yet: the first sync is not complete".into());
+            return Ok(End::Complete);
         }
         let mut next = self.begin(first, checkpoint, &selection).await?;
         for restarts in 0.. {
@@ -185,10 +197,10 @@ impl Run<'_> {
 
     /// Puts the checkpoint at the start of what is planned and gives the first link. The outer error is the file's.
     async fn begin(&mut self, plan: Plan, checkpoint: &mut Checkpoint, selection: &str) -> Result<Result<Link, GraphError>, MirrorError> {
-        let name = self.resource.name();
+        let key = self.key();
         let link = match plan {
             Plan::Continue { link, mode } => {
-                self.report.mode = mode;
+                self.report.mode = if self.request.mode == Mode::Reconcile { Mode::Reconcile } else { mode };
                 self.client.resume(&link)
             }
             Plan::Incremental { link } => {
@@ -198,6 +210,15 @@ impl Run<'_> {
                 checkpoint.next_link = None;
                 checkpoint.phase_started_at = Some(now());
                 self.client.resume(&link)
+            }
+            // Its number was given when it began, together with the live round's: starting over keeps both.
+            Plan::Full { .. } if self.request.mode == Mode::Reconcile => {
+                self.report.mode = Mode::Reconcile;
+                checkpoint.next_link = None;
+                checkpoint.selection = Some(selection.to_owned());
+                let stored = checkpoint.clone();
+                blocking(self.mirror, move |mirror| mirror.store_checkpoint(key, &stored)).await?;
+                self.client.link(&self.first_query(selection))
             }
             Plan::Full { reason } => {
                 self.report.mode = Mode::Full;
@@ -214,7 +235,7 @@ impl Run<'_> {
                     checkpoint.delta_link = None;
                 }
                 let stored = checkpoint.clone();
-                blocking(self.mirror, move |mirror| mirror.begin_round(name, &stored)).await?;
+                blocking(self.mirror, move |mirror| mirror.begin_round(key, &stored)).await?;
                 self.client.link(&self.first_query(selection))
             }
             Plan::Leave => unreachable_plan(),
@@ -306,7 +327,8 @@ impl Run<'_> {
     async fn store(&mut self, pages: Vec<Page>, checkpoint: &mut Checkpoint) -> Result<Applied, MirrorError> {
         let (count, bytes) = (pages.len() as u64, pages.iter().map(|page| page.bytes() as u64).sum::<u64>());
         let (next_link, delta) = pages.last().map_or((None, None), |page| (page.next(), page.delta()));
-        let (resource, extra) = (self.resource, self.extra().to_vec());
+        let (resource, key, extra) = (self.resource, self.key(), self.extra().to_vec());
+        let beside_since = (self.request.mode == Mode::Reconcile).then(|| checkpoint.phase_started_at.clone().unwrap_or_default());
         let rules = (!self.request.accept_sweep).then_some(self.hold);
         let full = checkpoint.phase == Phase::Full;
         let at = now();
@@ -327,10 +349,11 @@ impl Run<'_> {
             let unread: Vec<&str> = skipped.iter().map(|error| error.id.as_str()).collect();
             let ending = last.then_some(Ending { done: &done, held: &held, rules });
             let applied = mirror.apply(mirror::Page {
-                resource: resource.name(),
+                resource: key,
                 table: resource.table,
                 round,
                 full,
+                beside_since: beside_since.as_deref(),
                 items,
                 unread: &unread,
                 next: &next,
@@ -364,6 +387,8 @@ impl Run<'_> {
     /// The checkpoint after a complete round.
     fn completed(&self, checkpoint: &Checkpoint, delta: Option<&Link>, full: bool, at: &str) -> Checkpoint {
         let time = || Some(at.to_owned());
+        // The live token stays in use; the one that this walk ends with is not needed.
+        let delta = delta.filter(|_| self.request.mode != Mode::Reconcile);
         Checkpoint {
             delta_link: delta.map(|link| link.expose().to_owned()),
             delta_link_at: delta.and_then(|_| time()),
@@ -456,9 +481,31 @@ impl Run<'_> {
         self.report.outcome = outcome;
         self.report.message = Some(message);
         self.report.hint = hint;
-        let name = self.resource.name();
-        blocking(self.mirror, move |mirror| mirror.store_checkpoint(name, &checkpoint)).await
+        let key = self.key();
+        blocking(self.mirror, move |mirror| mirror.store_checkpoint(key, &checkpoint)).await
     }
+}
+
+/// Whether a round beside the live token goes on where it was interrupted; otherwise it is begun here, under the live lock.
+pub(super) async fn begin_beside(mirror: &Arc<Mirror>, target: &Target, resource: &'static Resource) -> Result<(), MirrorError> {
+    let selection = resource.selection(target.extra.get(resource.name()).map_or(&[], Vec::as_slice), target.cloud);
+    let (name, key) = (resource.name(), resource.reconcile_key);
+    blocking(mirror, move |mirror| {
+        let before = mirror.checkpoint(key)?;
+        let at = jiff::Timestamp::now();
+        if matches!(plan(&before, &selection, true, Mode::Reconcile, Trigger::Command, at), Plan::Continue { .. }) {
+            return Ok(());
+        }
+        let fresh = Checkpoint {
+            phase: Phase::Full,
+            phase_reason: Some("reconcile".into()),
+            phase_started_at: Some(now()),
+            next_link: None,
+            ..before
+        };
+        mirror.begin_beside(name, key, fresh).map(|_| ())
+    })
+    .await
 }
 
 /// The checkpoint when the round in hand is given up: what stood before it stands.
@@ -483,6 +530,7 @@ fn restart(error: &GraphError, checkpoint: &Checkpoint, delta: bool) -> Option<P
         Some("resync") => "resync",
         Some("selection") => "selection",
         Some("snapshot") => "snapshot",
+        Some("reconcile") => "reconcile",
         _ => "expired",
     };
     if error.sync_state_lost().is_some() {

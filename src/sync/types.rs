@@ -77,6 +77,8 @@ pub enum Mode {
     Incremental,
     /// Everything from scratch, and what is gone swept.
     Full,
+    /// The same beside the live delta token, which stays in use: repairs what delta has lost.
+    Reconcile,
 }
 
 impl Mode {
@@ -85,6 +87,7 @@ impl Mode {
         match self {
             Mode::Incremental => "incremental",
             Mode::Full => "full",
+            Mode::Reconcile => "reconcile",
         }
     }
 }

@@ -4,6 +4,7 @@ mod faults;
 mod logs;
 mod pacing;
 mod patience;
+mod reconcile;
 mod support;
 mod sync;
 mod truth;
