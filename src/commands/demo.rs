@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const QUERIES: [(&str, &str); 5] = [
     (
         "Who reports to whom, from the top",
-        "SELECT depth, display_name, job_title, department FROM org_chart WHERE depth <= 1 ORDER BY depth, display_name LIMIT 6",
+        "SELECT depth, display_name, job_title, department FROM org_chart WHERE depth <= 1 AND job_title IS NOT NULL ORDER BY depth, display_name LIMIT 6",
     ),
     (
         "Sign-ins that failed in the last week, by reason",

@@ -118,12 +118,14 @@ enum Command {
     Simulate(simulate::Simulate),
 }
 
-/// Tells glibc to keep its heaps few: threads that take turns would each keep what they freed.
+/// Tells glibc to keep its heaps few, since threads that take turns would each keep what they freed, and to give the memory of pages back at
+/// once. Without this the peak of a large first sync is a third higher.
 pub fn one_heap() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: sets a number in the allocator, before any other thread runs.
+    // SAFETY: sets numbers in the allocator, before any other thread runs.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 2);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024);
     }
 }
 

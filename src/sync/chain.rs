@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 use crate::graph::{Call, GraphError, Link, Page, Priority, TenantClient, Workload};
 
 /// Pages that are fetched and not stored yet.
-const AHEAD: usize = 16;
+const AHEAD: usize = 12;
 
 /// A chain that is being fetched; dropping it stops that.
 pub(super) struct Chain {

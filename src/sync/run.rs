@@ -29,7 +29,7 @@ pub(super) const STALL: Duration = Duration::from_secs(5 * 60);
 /// Pages that are stored in one transaction at most, when they have arrived already.
 const PAGES_TOGETHER: usize = 32;
 /// And bytes of them.
-const BYTES_TOGETHER: usize = 8 * 1024 * 1024;
+const BYTES_TOGETHER: usize = 6 * 1024 * 1024;
 
 /// A run in progress.
 pub(super) struct Run<'r> {
