@@ -64,6 +64,21 @@ pub struct Counts {
     pub waited_seconds: f64,
 }
 
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, more: Counts) {
+        self.requests += more.requests;
+        self.retries += more.retries;
+        self.ok += more.ok;
+        self.redirected += more.redirected;
+        self.refused += more.refused;
+        self.throttled += more.throttled;
+        self.server_errors += more.server_errors;
+        self.broken += more.broken;
+        self.units += more.units;
+        self.waited_seconds += more.waited_seconds;
+    }
+}
+
 /// The circuit breaker of an origin.
 #[derive(Clone, Debug, Serialize)]
 pub struct BreakerStatus {
