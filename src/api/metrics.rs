@@ -207,7 +207,8 @@ impl Snapshot {
             totals.runs.iter().map(move |(outcome, count)| ([tenant.clone(), resource.clone(), ("outcome", (*outcome).to_owned())], *count))
         });
         out.counters(Of::plain("entra_mirror_runs", "Runs that ended since the daemon started, by outcome"), outcomes)?;
-        let figures: [(Of, fn(&Progress) -> u64); 5] = [
+        type Figure = fn(&Progress) -> u64;
+        let figures: [(Of, Figure); 5] = [
             (Of::plain("entra_mirror_pages", "Pages applied"), |done| done.pages),
             (Of::plain("entra_mirror_rows", "Objects received"), |done| done.rows),
             (Of::plain("entra_mirror_writes", "Rows inserted, updated or deleted in mirrored tables"), |done| done.writes),

@@ -1,6 +1,7 @@
 //! The command line: one file a command. Results go to stdout, progress and logs to stderr.
 
 mod demo;
+mod doing;
 mod log;
 mod output;
 mod progress;
@@ -144,7 +145,7 @@ pub fn main() -> ExitCode {
             Command::Run(command) => command.run(global).await,
             Command::Sync(command) => command.run(global).await,
             Command::Resync(command) => command.run(global).await,
-            Command::Status(command) => command.run(global),
+            Command::Status(command) => command.run(global).await,
             Command::Simulate(command) => command.run(global).await,
         }
     });

@@ -7,3 +7,4 @@ mod patience;
 mod support;
 mod sync;
 mod truth;
+mod visibility;

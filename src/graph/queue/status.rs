@@ -40,7 +40,7 @@ pub struct Waiting {
     pub backfill: usize,
 }
 
-/// Counters since the lane exists. A lane that nothing used for a while is forgotten, with its counters.
+/// Counters since the process started. A lane that nothing used for a while is not listed; its counters go on when it is used again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Counts {
     /// Requests sent.
