@@ -1,5 +1,6 @@
 //! entra-mirror: a local SQLite copy of Microsoft Entra ID tenants, kept current through Microsoft Graph.
 
+pub mod api;
 pub mod commands;
 pub mod config;
 pub mod daemon;

@@ -12,14 +12,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["graph", "resources"]),
     ("sync", &["config", "graph", "mirror", "resources"]),
     ("daemon", &["config", "resources", "sync"]),
-    ("commands", &["config", "daemon", "graph", "mirror", "resources", "simulator", "sync"]),
+    ("api", &["daemon", "graph", "mirror", "resources", "sync"]),
+    ("commands", &["api", "config", "daemon", "graph", "mirror", "resources", "simulator", "sync"]),
 ];
 
 /// Crates that only some rooms may name.
 const CRATES: &[(&str, &[&str])] = &[
     ("rusqlite", &["mirror", "commands", "resources/tests.rs"]),
     ("reqwest", &["graph", "simulator/tests.rs"]),
-    ("axum", &["simulator"]),
+    ("axum", &["api", "simulator"]),
+    ("prometheus_client", &["api"]),
     ("oauth2", &["graph"]),
     ("clap", &["commands"]),
     ("figment", &["config"]),

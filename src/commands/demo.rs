@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::progress::Progress;
 use super::{Failure, Global, Outcome, output, work};
 use crate::config::{self, Config};
-use crate::daemon::{self, Daemon};
+use crate::daemon::{self, Daemon, Live};
 use crate::mirror;
 use crate::simulator::{Simulator, Tenant};
-use crate::sync::{self, Mode, RunReport, RunRequest, Silent, Trigger};
+use crate::sync::{self, Mode, RunReport, RunRequest, Trigger};
 
 /// How often new rows of the change feed are looked for in a live demo.
 const LOOK: Duration = Duration::from_millis(500);
@@ -125,10 +125,11 @@ impl Demo {
         if !global.json {
             output::line("\nThe tenant lives on and the daemon follows it: changes as they arrive. Ctrl-C ends it.\n")?;
         }
-        let engine = work::engine(&config, true, Arc::new(Silent))?;
+        let live = Arc::new(Live::new());
+        let engine = work::engine(&config, true, live.clone())?;
         let _lock = daemon::lock_data_dir(&config.data_dir).map_err(|what| Failure::Error(anyhow::anyhow!(what)))?;
         let again = config.clone();
-        let daemon = Daemon { engine, config, reload: Box::new(move || Ok(again.clone())) };
+        let daemon = Daemon { engine, config, live, reload: Box::new(move || Ok(again.clone())) };
         let running = tokio::spawn(daemon.run(stop.clone()));
         let ends = self.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
         let mut tick = tokio::time::interval(LOOK);

@@ -1,6 +1,7 @@
 //! The command line: one file a command. Results go to stdout, progress and logs to stderr.
 
 mod demo;
+mod doing;
 mod log;
 mod output;
 mod progress;
@@ -149,7 +150,7 @@ pub fn main() -> ExitCode {
             Command::Sync(command) => command.run(global).await,
             Command::Resync(command) => command.run(global).await,
             Command::Reconcile(command) => command.run(global).await,
-            Command::Status(command) => command.run(global),
+            Command::Status(command) => command.run(global).await,
             Command::Simulate(command) => command.run(global).await,
         }
     });

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{Failure, Global, Outcome, work};
-use crate::daemon::{self, Daemon};
-use crate::sync::Silent;
+use crate::api::{Server, Sources};
+use crate::daemon::{self, Daemon, Live};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -15,12 +15,14 @@ pub(super) struct Run {}
 impl Run {
     pub async fn run(self, global: &Global) -> Outcome {
         let config = global.load()?;
-        let observer = Arc::new(Silent);
+        let live = Arc::new(Live::new());
         // One engine for the life of the daemon: its tokens and lanes outlive a reload.
-        let engine = work::engine(&config, true, observer)?;
+        let engine = work::engine(&config, true, live.clone())?;
         let _lock = daemon::lock_data_dir(&config.data_dir).map_err(|what| Failure::Error(anyhow::anyhow!(what)))?;
+        let sources = Sources { engine: engine.clone(), live: Arc::clone(&live) };
+        let _server = Server::start(sources, &config.data_dir, config.metrics.listen).await?;
         let file = global.config.clone();
-        let daemon = Daemon { engine, config, reload: Box::new(move || crate::config::load(file.as_deref())) };
+        let daemon = Daemon { engine, config, live, reload: Box::new(move || crate::config::load(file.as_deref())) };
         daemon.run(work::stop_on_signal()?).await?;
         Ok(())
     }

@@ -1,9 +1,11 @@
-//! `status`: each tenant and resource, from the files alone. Works before the first sync and without a daemon.
+//! `status`: each tenant and resource, from the files, and what a running daemon adds. Works before the first sync and without a daemon.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::doing::Doing;
 use super::{Failure, Global, Outcome, output, work};
+use crate::api;
 use crate::config::parse_cron;
 use crate::mirror::{self, LogStatus, ResourceStatus};
 use crate::resources;
@@ -31,6 +33,8 @@ struct TenantReport {
     exists: bool,
     file_bytes: u64,
     wal_bytes: u64,
+    /// What the running daemon says; null when none answers.
+    daemon: Option<Doing>,
     resources: Vec<ResourceReport>,
 }
 
@@ -46,12 +50,14 @@ struct ResourceReport {
 }
 
 impl Status {
-    pub fn run(self, global: &Global) -> Outcome {
+    pub async fn run(self, global: &Global) -> Outcome {
         let config = global.load()?;
+        let daemon = api::daemon_status(&config.data_dir).await;
         let now = Timestamp::now();
         let mut reports = Vec::new();
         for (tenant, chosen) in work::choose(&config, &self.tenants, &[])? {
             let file = config.tenant_file(&tenant.name);
+            let doing = daemon.as_ref().and_then(|daemon| Doing::of(daemon, &tenant));
             let mut report = TenantReport {
                 tenant: tenant.name,
                 file: file.display().to_string(),
@@ -60,6 +66,7 @@ impl Status {
                 exists: false,
                 file_bytes: 0,
                 wal_bytes: 0,
+                daemon: doing,
                 resources: Vec::new(),
             };
             match mirror::status(&file, resources::tables()) {
@@ -88,7 +95,8 @@ impl Status {
         if global.json {
             output::json(&reports)?
         } else {
-            print(&reports)?
+            print(&reports)?;
+            output::line(&super::doing::headline(daemon.as_ref()))?
         }
         if reports.iter().any(|r| r.error.is_some()) { Err(Failure::Partly) } else { Ok(()) }
     }
@@ -164,6 +172,9 @@ fn print(reports: &[TenantReport]) -> anyhow::Result<()> {
             if let Some(remedy) = &r.status.remedy {
                 output::line(&format!("    {remedy}"))?;
             }
+        }
+        for line in report.daemon.iter().flat_map(Doing::lines) {
+            output::line(&format!("  {line}"))?;
         }
         output::line("")?;
     }

@@ -3,12 +3,14 @@
 mod budgets;
 mod load;
 mod logs;
+mod metrics;
 mod mistakes;
 mod raw;
 mod secrets;
 mod validate;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ pub struct Config {
     pub sync: SyncSettings,
     /// What Graph lets the app send, as published or as section `[budgets]` has it.
     pub budgets: Budgets,
+    pub metrics: MetricsSettings,
     /// Cron text by resource, defaults included.
     pub schedule: BTreeMap<&'static str, String>,
     /// Cron text of the weekly reconciliation: `[schedule] reconcile`.
@@ -53,6 +56,13 @@ pub struct SyncSettings {
     pub request_timeout: Duration,
     /// How long a one-shot command lets itself be throttled, or tries what fails in passing.
     pub give_up_after: Duration,
+}
+
+/// Section `[metrics]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// Where the daemon serves `/metrics` and `/healthz`; `None` = nowhere.
+    pub listen: Option<SocketAddr>,
 }
 
 /// One tenant.

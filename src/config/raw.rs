@@ -14,6 +14,7 @@ pub(super) struct Raw {
     pub sync: RawSync,
     pub logs: RawLogs,
     pub budgets: RawBudgets,
+    pub metrics: RawMetrics,
     pub schedule: BTreeMap<String, String>,
     pub resources: BTreeMap<String, RawResource>,
     pub tenants: Vec<RawTenant>,
@@ -65,6 +66,13 @@ pub(super) struct RawBudgets {
     pub app_reports_per_10s: Option<f64>,
     pub identity_protection_per_second: Option<f64>,
     pub aim: Option<f64>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawMetrics {
+    pub listen: Option<String>,
+    pub listen_anywhere: bool,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

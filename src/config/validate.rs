@@ -26,6 +26,12 @@ impl Checks {
         self.mistakes.push(Mistake { key: key.into(), what: what.into() });
     }
 
+    /// Keys of the mistakes, in order.
+    #[cfg(test)]
+    pub fn keys(&self) -> Vec<String> {
+        self.mistakes.iter().map(|mistake| mistake.key.clone()).collect()
+    }
+
     pub fn warn(&mut self, what: String) {
         self.warnings.push(what);
     }
@@ -47,6 +53,7 @@ pub(super) fn validate(raw: Raw, file: &Path) -> Result<Config, ConfigError> {
     let group = raw.group.as_deref().and_then(|name| group_id(name, &mut checks));
     let sync = sync(&raw, &mut checks);
     let budgets = budgets::budgets(&raw.budgets, &mut checks);
+    let metrics = super::metrics::metrics(&raw.metrics, &mut checks);
     let schedule = schedule(&raw.schedule, &mut checks);
     let reconcile = raw.schedule.get(RECONCILE).cloned().unwrap_or_else(|| WEEKLY.into());
     let extra = extra(&raw, &mut checks);
@@ -80,7 +87,7 @@ pub(super) fn validate(raw: Raw, file: &Path) -> Result<Config, ConfigError> {
     if !mistakes.is_empty() {
         return Err(ConfigError { file: Some(file.to_owned()), mistakes });
     }
-    Ok(Config { file: file.to_owned(), data_dir, group, sync, budgets, schedule, reconcile, tenants, warnings })
+    Ok(Config { file: file.to_owned(), data_dir, group, sync, budgets, metrics, schedule, reconcile, tenants, warnings })
 }
 
 fn one_tenant(

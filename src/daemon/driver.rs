@@ -1,12 +1,14 @@
 //! Which runs are due, which are running, which must wait: within limits, and never the same resource of a tenant twice at once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::live::{Live, TenantWork};
 use super::schedule::{interval, spread};
 use crate::config::{Config, Tenant};
 use crate::resources::{self, Resource, Source};
@@ -26,6 +28,7 @@ type Key = (String, &'static str);
 pub(super) struct Driver {
     engine: Engine,
     config: Config,
+    live: Arc<Live>,
     stop: CancellationToken,
     /// Not before these instants.
     later: BTreeMap<(Instant, Key), ()>,
@@ -43,10 +46,12 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub fn new(engine: Engine, config: Config, stop: CancellationToken) -> Driver {
+    pub fn new(engine: Engine, config: Config, live: Arc<Live>, stop: CancellationToken) -> Driver {
+        live.serves(work(&config));
         Driver {
             engine,
             config,
+            live,
             stop,
             later: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -66,6 +71,29 @@ impl Driver {
 
     pub fn running(&self) -> usize {
         self.running.len()
+    }
+
+    /// What the queue waits for and why, lane by lane, for the log.
+    pub fn tell_waits(&self) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        tracing::debug!(running = self.running.len(), due = self.ready.len(), later = self.later.len(), "runs");
+        for lane in self.engine.queue_status() {
+            let Some(reason) = lane.reason else { continue };
+            let waiting = lane.waiting.interactive + lane.waiting.scheduled + lane.waiting.backfill;
+            let (used, allowed, paused_seconds) = (lane.used, lane.allowed, lane.paused_for_seconds);
+            tracing::debug!(
+                tenant = lane.tenant,
+                workload = lane.workload,
+                waiting,
+                in_flight = lane.in_flight,
+                used,
+                allowed,
+                paused_seconds,
+                "waits for: {reason}"
+            );
+        }
     }
 
     /// One line for `systemctl status`.
@@ -156,6 +184,7 @@ impl Driver {
             };
             self.start(tenant.clone(), resource, mode, key);
         }
+        self.live.turned(self.ready.len());
     }
 
     /// The first run in line for which there is room: so many tenants at once, and so many resources of each.
@@ -265,8 +294,12 @@ impl Driver {
         if config.data_dir != self.config.data_dir {
             tracing::warn!("data_dir changes only with a restart");
         }
+        if config.metrics != self.config.metrics {
+            tracing::warn!("metrics changes only with a restart");
+        }
         let old: BTreeSet<Key> = self.config.tenants.iter().flat_map(|t| t.resources.iter().map(|r| (t.name.clone(), *r))).collect();
         self.config = Config { data_dir: self.config.data_dir.clone(), ..config };
+        self.live.serves(work(&self.config));
         // Permissions may have been granted: what was ruled out is tried again.
         self.ruled_out.clear();
         let new: Vec<Key> = self.config.tenants.iter().flat_map(|t| t.resources.iter().map(|r| (t.name.clone(), *r))).collect();
@@ -288,4 +321,8 @@ impl Driver {
             tracing::warn!("some pages took too long; the next start fetches them again");
         }
     }
+}
+
+fn work(config: &Config) -> Vec<TenantWork> {
+    config.tenants.iter().map(|tenant| TenantWork { name: tenant.name.clone(), resources: tenant.resources.clone() }).collect()
 }

@@ -1,16 +1,23 @@
 //! The daemon: ticks of the schedule become runs, never two of the same resource of a tenant. Knows when, not how, a resource is synced.
 
 mod driver;
+mod live;
 mod lock;
 mod schedule;
 mod systemd;
 
+pub(crate) use live::utc;
+pub use live::{LastFailure, Live, Moment, Progress, RunInHand, TenantWork, Totals};
 pub use lock::lock_data_dir;
 pub use schedule::next_after;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConfigError};
@@ -21,10 +28,23 @@ use schedule::{RECONCILE, Ticker};
 /// Ticks that wait to be handled; there are as many resources at most, and a tick that is lost is followed by the next.
 const TICKS: usize = 256;
 
+/// The loop goes round at least this often, so that whoever looks can tell that it does.
+const PULSE: Duration = Duration::from_secs(15);
+/// What the queue waits for is told this often, at debug.
+const TELL: Duration = Duration::from_secs(60);
+
+fn every(span: Duration) -> Interval {
+    let mut interval = tokio::time::interval(span);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
 /// The daemon with everything it needs.
 pub struct Daemon {
     pub engine: Engine,
     pub config: Config,
+    /// What it does is told here. The engine's observer, where the runs are to be seen too.
+    pub live: Arc<Live>,
     /// Reads the configuration again, for SIGHUP.
     pub reload: Box<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>,
 }
@@ -38,11 +58,12 @@ impl Daemon {
         let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
         let (ticks, mut ticked) = mpsc::channel(TICKS);
         let mut ticker = Ticker::start(&self.config, ticks.clone()).await?;
-        let mut driver = Driver::new(self.engine, self.config, stop.clone());
+        let mut driver = Driver::new(self.engine, self.config, self.live, stop.clone());
         driver.everything();
         systemd::ready();
         tracing::info!(tenants = driver.tenants(), "entra-mirror runs");
         let mut watchdog = systemd::Watchdog::start();
+        let (mut pulse, mut tell) = (every(PULSE), every(TELL));
         loop {
             driver.start_what_is_due();
             systemd::status(&driver.summary());
@@ -51,6 +72,8 @@ impl Daemon {
                 Some(what) = ticked.recv() => if what == RECONCILE { driver.reconcile() } else { driver.tick(what) },
                 () = driver.something_happens() => {}
                 () = watchdog.beat() => {}
+                _ = pulse.tick() => {}
+                _ = tell.tick() => driver.tell_waits(),
                 _ = hangup.recv() => {
                     systemd::reloading();
                     match (self.reload)() {

@@ -21,8 +21,6 @@ use super::retry;
 use super::signals::Signals;
 use super::token::Tokens;
 
-/// A wait that is longer than this is told at info.
-const TELL_WAIT: Duration = Duration::from_secs(5);
 /// Clocks that differ more than this are told.
 const SKEW: Duration = Duration::from_secs(120);
 
@@ -378,7 +376,7 @@ impl TenantClient {
         let throttled = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE && asked.is_some();
         let stopped = if throttled {
             let stop = place.throttled(status.as_u16(), asked, &signals);
-            if stop.news && stop.wait > TELL_WAIT {
+            if stop.tell {
                 tracing::info!(
                     tenant = self.endpoint.name,
                     workload = call.workload.as_str(),

@@ -4,6 +4,7 @@ mod changes;
 mod checkpoint;
 mod children;
 mod error;
+mod freshness;
 mod item;
 mod links;
 mod log;
@@ -21,6 +22,7 @@ mod time;
 
 pub use checkpoint::{Checkpoint, Phase, State};
 pub use error::MirrorError;
+pub use freshness::{FileFacts, FileMark, Freshness, file_facts, file_mark};
 pub use item::{ChildRow, Item, LinkChange, Reference, Removal, Value};
 pub use log::{AppliedEvents, EventPage, Late, LogProgress, LogStatus, StreamStatus};
 pub use migrate::{SCHEMA_VERSION, views};

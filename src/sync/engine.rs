@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::lock::{self, ResourceLock};
 use super::run::{Run, begin_beside};
 use super::types::{EngineSettings, Mode, Observer, Outcome, RunReport, RunRequest, Target};
-use crate::graph::{Client, GraphError};
+use crate::graph::{BreakerStatus, Client, GraphError, LaneStatus};
 use crate::mirror::{Mirror, MirrorError, RunEnd, RunStart, format_time, now};
 use crate::resources::{self, Resource};
 
@@ -34,6 +34,16 @@ impl Engine {
     pub fn new(settings: EngineSettings, observer: Arc<dyn Observer>) -> Result<Engine, GraphError> {
         let client = Client::new(settings.graph.clone())?;
         Ok(Engine { shared: Arc::new(Shared { settings, client, observer, mirrors: Mutex::default() }) })
+    }
+
+    /// What the fetch queue holds, lane by lane, and why it waits.
+    pub fn queue_status(&self) -> Vec<LaneStatus> {
+        self.shared.client.queue_status()
+    }
+
+    /// Whether each origin is taken to be in service.
+    pub fn breakers(&self) -> Vec<BreakerStatus> {
+        self.shared.client.breakers()
     }
 
     /// A tenant's file.

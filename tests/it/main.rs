@@ -8,3 +8,4 @@ mod reconcile;
 mod support;
 mod sync;
 mod truth;
+mod visibility;

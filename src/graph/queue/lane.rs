@@ -15,6 +15,9 @@ use super::turns::{CLASSES, Turns, class};
 /// A lane that throttling left a trace in is remembered for this long after its last use.
 const REMEMBER: Duration = Duration::from_secs(15 * 60);
 
+/// A stop that is longer than this is told at info.
+const TELL: Duration = Duration::from_secs(5);
+
 /// App, tenant and workload: Graph keeps a budget for each.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in super::super) struct LaneKey {
@@ -51,6 +54,8 @@ pub(super) struct Pause {
     /// When the last of them came, and the first.
     at: Option<Instant>,
     since: Option<Instant>,
+    /// It is long enough to be told, and was.
+    told: bool,
 }
 
 /// A stop, as it was decided.
@@ -60,6 +65,8 @@ pub(in super::super) struct Stop {
     pub wait: Duration,
     /// The first that is heard of it: answers to other requests that were under way follow.
     pub news: bool,
+    /// To be told: it is long, and nothing was said of it yet.
+    pub tell: bool,
 }
 
 impl Pause {
@@ -84,17 +91,21 @@ impl Pause {
             };
         }
         let until = self.until.map_or(wait, |until| until.saturating_duration_since(now));
-        Stop { wait: until, news }
+        // Once for all refusals in a row: one that asks for half a minute again and again is one stop.
+        let tell = until > TELL && !self.told;
+        self.told |= tell;
+        Stop { wait: until, news, tell }
     }
 
-    /// An answer that did not ask to wait, to a request that was sent at `sent`. Whether it ended a stop.
-    pub fn answered(&mut self, sent: Instant) -> bool {
-        let ends = self.in_a_row > 0 && self.at.is_none_or(|at| sent >= at);
-        if ends {
-            self.in_a_row = 0;
-            self.since = None;
+    /// An answer that did not ask to wait, to a request that was sent at `sent`. Where it ended a stop that was told: how long that was.
+    pub fn answered(&mut self, sent: Instant, now: Instant) -> Option<Duration> {
+        if self.in_a_row == 0 || self.at.is_some_and(|at| sent < at) {
+            return None;
         }
-        ends
+        self.in_a_row = 0;
+        let since = self.since.take();
+        let told = std::mem::take(&mut self.told);
+        since.filter(|_| told).map(|since| now.saturating_duration_since(since))
     }
 
     /// Until when, when it lasts.
@@ -210,5 +221,26 @@ impl Lane {
 
     pub fn is_waiting(&self) -> bool {
         self.waits() != [false; CLASSES]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_stop_is_told_once_and_so_is_its_end() {
+        let start = Instant::now();
+        let after = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut pause = Pause::default();
+        // A short one is not worth a line, neither at its start nor at its end.
+        assert!(!pause.throttled(Some(Duration::from_secs(1)), start, 429, start).tell);
+        assert_eq!(pause.answered(after(2), after(2)), None);
+        let tells = [2, 32, 62].map(|at| pause.throttled(Some(Duration::from_secs(30)), after(at), 429, after(at)).tell);
+        assert_eq!(tells, [true, false, false]);
+        assert_eq!(pause.answered(after(40), after(63)), None, "an answer to a request of before");
+        assert_eq!(pause.answered(after(92), after(93)), Some(Duration::from_secs(91)));
+        assert_eq!(pause.answered(after(94), after(95)), None);
+        assert!(pause.throttled(Some(Duration::from_secs(30)), after(96), 429, after(96)).tell);
     }
 }

@@ -41,8 +41,8 @@ impl Place {
     pub fn answered(&mut self, status: u16, signals: &Signals) -> u32 {
         let units = self.settle(signals);
         let (lane, sent) = (self.lane, self.sent);
-        self.queue.change(|state, now| {
-            let Some(lane) = state.lanes.get_mut(&lane) else { return };
+        let over = self.queue.change(|state, now| {
+            let lane = state.lanes.get_mut(&lane)?;
             match status {
                 200..300 => lane.counts.ok += 1,
                 300..400 => lane.counts.redirected += 1,
@@ -54,16 +54,17 @@ impl Place {
                 lane.meter.told(share, now);
             }
             // Only an answer of a service that works ends a stop.
-            if status < 500 {
-                lane.pause.answered(sent);
-            }
+            let works = status < 500;
+            let mut over = if works { lane.pause.answered(sent, now) } else { None };
             if let Some(shared) = state.shared.get_mut(&lane.shared) {
                 shared.counts.units += u64::from(units);
-                if status < 500 {
-                    shared.pause.answered(sent);
-                }
+                over = if works { shared.pause.answered(sent, now).or(over) } else { over };
             }
+            over.map(|stopped| (stopped, lane.tenant.clone(), lane.key.workload.as_str()))
         });
+        if let Some((stopped, tenant, workload)) = over {
+            tracing::info!(tenant, workload, stopped_seconds = stopped.as_secs(), "Graph lets requests go on");
+        }
         self.tell_breaker(if status < 500 { Sign::Works } else { Sign::Fails { connected: true } });
         units
     }
@@ -95,7 +96,7 @@ impl Place {
             _ if self.probe => self.tell_breaker(Sign::Fails { connected: true }),
             _ => {}
         }
-        stop.unwrap_or(Stop { wait: asked.unwrap_or_default(), news: true })
+        stop.unwrap_or(Stop { wait: asked.unwrap_or_default(), news: true, tell: false })
     }
 
     /// No answer, or one that broke off. `connected` tells whether there was anybody at the other end.

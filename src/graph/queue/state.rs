@@ -70,6 +70,8 @@ pub(super) struct State {
     places: usize,
     keys: HashMap<LaneKey, u64>,
     pub lanes: HashMap<u64, Lane>,
+    /// Counters of lanes that were forgotten: should they come back, they go on, as whoever computes rates expects.
+    past: HashMap<LaneKey, Counts>,
     shared_keys: HashMap<SharedKey, u64>,
     pub shared: HashMap<u64, Shared>,
     pub origins: Vec<Origin>,
@@ -92,6 +94,7 @@ impl State {
             places: places.max(1),
             keys: HashMap::new(),
             lanes: HashMap::new(),
+            past: HashMap::new(),
             shared_keys: HashMap::new(),
             shared: HashMap::new(),
             origins: Vec::new(),
@@ -168,7 +171,9 @@ impl State {
         };
         let origin = self.origin(origin, &key.tenant_id);
         let id = self.number();
-        self.lanes.insert(id, Lane::new(key.clone(), tenant, shared, origin, Meter::new(limits.own, aim), now));
+        let mut lane = Lane::new(key.clone(), tenant, shared, origin, Meter::new(limits.own, aim), now);
+        lane.counts = self.past.remove(key).unwrap_or_default();
+        self.lanes.insert(id, lane);
         self.keys.insert(key.clone(), id);
         id
     }
@@ -178,7 +183,14 @@ impl State {
         if self.lanes.len() < self.sweep_at {
             return;
         }
-        self.lanes.retain(|_, lane| !lane.is_over(now));
+        let past = &mut self.past;
+        self.lanes.retain(|_, lane| {
+            let over = lane.is_over(now);
+            if over {
+                past.insert(lane.key.clone(), lane.counts);
+            }
+            !over
+        });
         let (lanes, keys) = (&self.lanes, &mut self.keys);
         keys.retain(|_, id| lanes.contains_key(id));
         let in_use: HashSet<u64> = self.lanes.values().map(|lane| lane.shared).collect();

@@ -40,7 +40,7 @@ pub struct Waiting {
     pub backfill: usize,
 }
 
-/// Counters since the lane exists. A lane that nothing used for a while is forgotten, with its counters.
+/// Counters since the process started. A lane that nothing used for a while is not listed; its counters go on when it is used again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Counts {
     /// Requests sent.
@@ -62,6 +62,21 @@ pub struct Counts {
     pub units: u64,
     /// Time that requests waited in the lane, all together, seconds.
     pub waited_seconds: f64,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, more: Counts) {
+        self.requests += more.requests;
+        self.retries += more.retries;
+        self.ok += more.ok;
+        self.redirected += more.redirected;
+        self.refused += more.refused;
+        self.throttled += more.throttled;
+        self.server_errors += more.server_errors;
+        self.broken += more.broken;
+        self.units += more.units;
+        self.waited_seconds += more.waited_seconds;
+    }
 }
 
 /// The circuit breaker of an origin.
