@@ -1,5 +1,6 @@
 //! The daemon: ticks of the schedule become runs, never two of the same resource of a tenant. Knows when, not how, a resource is synced.
 
+mod clock;
 mod driver;
 mod lock;
 mod schedule;
@@ -43,6 +44,7 @@ impl Daemon {
         systemd::ready();
         tracing::info!(tenants = driver.tenants(), "entra-mirror runs");
         let mut watchdog = systemd::Watchdog::start();
+        let mut clock = clock::Watch::start();
         loop {
             driver.start_what_is_due();
             systemd::status(&driver.summary());
@@ -51,6 +53,12 @@ impl Daemon {
                 Some(resource) = ticked.recv() => driver.tick(resource),
                 () = driver.something_happens() => {}
                 () = watchdog.beat() => {}
+                by = clock.was_set() => {
+                    tracing::warn!(seconds = by.as_secs(), "this machine's clock was set; everything is synced now and the schedule starts anew");
+                    ticker.stop().await;
+                    ticker = Ticker::start(driver.config(), ticks.clone()).await?;
+                    driver.everything();
+                }
                 _ = hangup.recv() => {
                     systemd::reloading();
                     match (self.reload)() {
