@@ -17,6 +17,8 @@ pub(super) fn start(global: &Global, daemon: bool) {
     let default = format!("{level},tokio_cron_scheduler=warn,hyper_util=warn,reqwest=warn,rustls=warn");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // Else a line that cannot be written (stderr is a closed pipe or a full disk) is told on stderr, which panics.
+    let builder = builder.log_internal_errors(false);
     // The journal stamps lines itself.
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();

@@ -2,6 +2,7 @@
 
 mod demo;
 mod doing;
+mod limits;
 mod log;
 mod output;
 mod progress;
@@ -137,6 +138,9 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
+    if let Err(what) = limits::set() {
+        return ending(Err(Failure::Error(anyhow::Error::msg(what))));
+    }
     log::start(&cli.global, matches!(cli.command, Command::Run(_)));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

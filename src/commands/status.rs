@@ -35,6 +35,9 @@ struct TenantReport {
     wal_bytes: u64,
     /// What the running daemon says; null when none answers.
     daemon: Option<Doing>,
+    /// What should be looked at although everything works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
     resources: Vec<ResourceReport>,
 }
 
@@ -67,11 +70,13 @@ impl Status {
                 file_bytes: 0,
                 wal_bytes: 0,
                 daemon: doing,
+                warning: None,
                 resources: Vec::new(),
             };
             match mirror::status(&file, resources::tables()) {
                 Ok(status) => {
                     (report.exists, report.file_bytes, report.wal_bytes) = (status.exists, status.file_bytes, status.wal_bytes);
+                    report.warning = status.warning;
                     let mirrored = |status: &ResourceStatus| chosen.iter().any(|r| r.name() == status.resource);
                     report.resources = status
                         .resources
@@ -145,6 +150,9 @@ fn print(reports: &[TenantReport]) -> anyhow::Result<()> {
             output::line(&format!("  {error}"))?;
             output::line(&format!("  {}", report.remedy.as_deref().unwrap_or_default()))?;
             continue;
+        }
+        if let Some(warning) = &report.warning {
+            output::line(&format!("  {warning}"))?;
         }
         let mut table = output::table(&["resource", "state", "last success", "rows", "links", "next run (UTC)"]);
         for r in &report.resources {

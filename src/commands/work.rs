@@ -18,7 +18,7 @@ pub(crate) fn engine(config: &Config, patient: bool, observer: Arc<dyn Observer>
     make_data_dir(config)?;
     let settings = EngineSettings {
         data_dir: config.data_dir.clone(),
-        access: Access { group: config.group },
+        access: Access { group: config.group, busy_timeout: Some(config.sync.busy_timeout) },
         hold: HoldRules { share: config.sync.sweep_hold_share, rows: config.sync.sweep_hold_rows },
         graph: graph::Settings {
             request_timeout: config.sync.request_timeout,

@@ -56,6 +56,8 @@ pub struct SyncSettings {
     pub request_timeout: Duration,
     /// How long a one-shot command lets itself be throttled, or tries what fails in passing.
     pub give_up_after: Duration,
+    /// How long a write waits for another program's write lock on a tenant's file.
+    pub busy_timeout: Duration,
 }
 
 /// Section `[metrics]`.

@@ -40,6 +40,7 @@ pub(super) struct RawSync {
     pub resources_at_once: usize,
     pub request_timeout_secs: u64,
     pub give_up_after_secs: u64,
+    pub busy_timeout_secs: u64,
 }
 
 impl Default for RawSync {
@@ -51,6 +52,7 @@ impl Default for RawSync {
             resources_at_once: 4,
             request_timeout_secs: 120,
             give_up_after_secs: 600,
+            busy_timeout_secs: 30,
         }
     }
 }

@@ -201,6 +201,7 @@ fn sync(raw: &Raw, checks: &mut Checks) -> SyncSettings {
         ("sync.resources_at_once", sync.resources_at_once as u64),
         ("sync.request_timeout_secs", sync.request_timeout_secs),
         ("sync.give_up_after_secs", sync.give_up_after_secs),
+        ("sync.busy_timeout_secs", sync.busy_timeout_secs),
     ] {
         if value == 0 {
             checks.wrong(key, "must be at least 1");
@@ -213,6 +214,7 @@ fn sync(raw: &Raw, checks: &mut Checks) -> SyncSettings {
         resources_at_once: sync.resources_at_once,
         request_timeout: Duration::from_secs(sync.request_timeout_secs),
         give_up_after: Duration::from_secs(sync.give_up_after_secs),
+        busy_timeout: Duration::from_secs(sync.busy_timeout_secs),
     }
 }
 

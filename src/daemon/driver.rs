@@ -65,6 +65,10 @@ impl Driver {
         }
     }
 
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     pub fn tenants(&self) -> usize {
         self.config.tenants.len()
     }

@@ -1,5 +1,6 @@
 //! The daemon: ticks of the schedule become runs, never two of the same resource of a tenant. Knows when, not how, a resource is synced.
 
+mod clock;
 mod driver;
 mod live;
 mod lock;
@@ -64,6 +65,7 @@ impl Daemon {
         tracing::info!(tenants = driver.tenants(), "entra-mirror runs");
         let mut watchdog = systemd::Watchdog::start();
         let (mut pulse, mut tell) = (every(PULSE), every(TELL));
+        let mut clock = clock::Watch::start();
         loop {
             driver.start_what_is_due();
             systemd::status(&driver.summary());
@@ -74,6 +76,12 @@ impl Daemon {
                 () = watchdog.beat() => {}
                 _ = pulse.tick() => {}
                 _ = tell.tick() => driver.tell_waits(),
+                by = clock.was_set() => {
+                    tracing::warn!(seconds = by.as_secs(), "this machine's clock was set; everything is synced now and the schedule starts anew");
+                    ticker.stop().await;
+                    ticker = Ticker::start(driver.config(), ticks.clone()).await?;
+                    driver.everything();
+                }
                 _ = hangup.recv() => {
                     systemd::reloading();
                     match (self.reload)() {

@@ -11,9 +11,10 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use super::error::MirrorError;
 use super::migrate::{self, APPLICATION_ID, SCHEMA_VERSION};
 use super::objects::OidCache;
+use super::place::{self, Place};
 use super::table::Table;
 
-/// How long a writer waits for another process's transaction before it gives up.
+/// How long a writer waits for another process's transaction before it gives up, when nothing else is said.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Page cache of the writer in KiB. What a page of links touches must fit, or pages are written more than once.
 const CACHE_KIB: i64 = 32 * 1024;
@@ -23,11 +24,13 @@ const AUTOCHECKPOINT_PAGES: i64 = 32_768;
 /// The WAL file is cut to this size after a checkpoint.
 const JOURNAL_SIZE_LIMIT: i64 = 64 * 1024 * 1024;
 
-/// Who besides the owner may read the file.
+/// How the file is shared with others: who besides the owner may read it, and how long a writer waits for its turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     /// Group id that gets read access (mode 0640); without it the file is 0600.
     pub group: Option<u32>,
+    /// How long a write waits for another program's lock; without it half a minute.
+    pub busy_timeout: Option<Duration>,
 }
 
 /// The writer's side of one tenant's file. One a process; cheap to share behind an `Arc`.
@@ -35,6 +38,7 @@ pub struct Access {
 pub struct Mirror {
     path: PathBuf,
     tables: &'static [&'static Table],
+    place: Place,
     writer: Mutex<Writer>,
 }
 
@@ -44,18 +48,28 @@ pub(super) struct Writer {
     pub oids: OidCache,
 }
 
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        if self.in_place().is_err() {
+            self.place.take_log_along(&self.path);
+        }
+    }
+}
+
 impl Mirror {
     /// Opens the file, makes it when it is missing, and brings it to this program's schema. `tables` are all that are mirrored.
     ///
     /// # Errors
     /// A file that is not ours, or from a newer version, is refused untouched.
     pub fn open(path: &Path, access: &Access, tables: &'static [&'static Table]) -> Result<Mirror, MirrorError> {
-        create_private(path, access).map_err(|source| MirrorError::Open { path: path.into(), source })?;
+        let io = |source| MirrorError::Open { path: path.into(), source };
+        let _alone = place::make_way(path).map_err(io)?;
+        create_private(path, access).map_err(io)?;
         let from = look(path)?;
         let sql = |source| MirrorError::Sql { path: path.into(), source };
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags).map_err(sql)?;
-        prepare_writer(&connection).map_err(sql)?;
+        prepare_writer(&connection, access.busy_timeout.unwrap_or(BUSY_TIMEOUT)).map_err(sql)?;
         if access.group.is_some() {
             // Readers of the group may not make files in the folder: the last writer leaves them the WAL and its index.
             let mut keep = 1;
@@ -67,12 +81,21 @@ impl Mirror {
             to: SCHEMA_VERSION,
             source,
         })?;
-        Ok(Mirror { path: path.into(), tables, writer: Mutex::new(Writer { connection, oids: OidCache::default() }) })
+        let place = Place::of(path).map_err(io)?;
+        Ok(Mirror { path: path.into(), tables, place, writer: Mutex::new(Writer { connection, oids: OidCache::default() }) })
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the file that was opened still is the one under its name. What is written to another is lost: nobody finds it again.
+    ///
+    /// # Errors
+    /// [`MirrorError::Moved`], which says what stands there now.
+    pub fn in_place(&self) -> Result<(), MirrorError> {
+        self.place.check(&self.path)
     }
 
     pub(super) fn tables(&self) -> &'static [&'static Table] {
@@ -147,6 +170,7 @@ fn create_private(path: &Path, access: &Access) -> std::io::Result<()> {
     match fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
         Ok(file) => {
             // The umask may have taken bits away.
+            tracing::info!(file = %path.display(), "made a new file");
             file.set_permissions(fs::Permissions::from_mode(mode))?;
             if let Some(group) = access.group {
                 std::os::unix::fs::fchown(&file, None, Some(group))?;
@@ -158,8 +182,8 @@ fn create_private(path: &Path, access: &Access) -> std::io::Result<()> {
     }
 }
 
-fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+fn prepare_writer(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(busy_timeout)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

@@ -21,6 +21,8 @@ pub struct TenantStatus {
     pub file_bytes: u64,
     /// Size of the write-ahead log in bytes.
     pub wal_bytes: u64,
+    /// What the size of the write-ahead log says, when it is large.
+    pub warning: Option<String>,
     pub resources: Vec<ResourceStatus>,
 }
 
@@ -55,6 +57,20 @@ pub struct ResourceStatus {
     pub log: Option<LogStatus>,
 }
 
+/// From this size on the write-ahead log is told: a checkpoint is tried at half of it, so something keeps it from being emptied.
+const LARGE_WAL: u64 = 256 * 1024 * 1024;
+
+/// What a large write-ahead log means.
+fn wal_warning(wal_bytes: u64) -> Option<String> {
+    (wal_bytes >= LARGE_WAL).then(|| {
+        format!(
+            "the WAL has {} MiB: a reader has kept a transaction open, and the WAL cannot be emptied before it ends; it grows with every change \
+             until then. Applications should end each read transaction soon",
+            wal_bytes / (1024 * 1024)
+        )
+    })
+}
+
 /// Reads the status of a tenant's file; a missing file is not an error.
 pub fn status(path: &Path, tables: &'static [&'static Table]) -> Result<TenantStatus, MirrorError> {
     let connection = match open_reader(path) {
@@ -73,7 +89,8 @@ pub fn status(path: &Path, tables: &'static [&'static Table]) -> Result<TenantSt
         })
         .collect::<Result<_, _>>()
         .map_err(|source| MirrorError::Sql { path: path.into(), source })?;
-    Ok(TenantStatus { exists: connection.is_some(), file_bytes: size(path), wal_bytes: size(Path::new(&wal)), resources })
+    let wal_bytes = size(Path::new(&wal));
+    Ok(TenantStatus { exists: connection.is_some(), file_bytes: size(path), wal_bytes, warning: wal_warning(wal_bytes), resources })
 }
 
 impl Mirror {
@@ -133,5 +150,17 @@ fn describe(
         held: checkpoint.held.and_then(|text| serde_json::from_str(&text).ok()),
         reconciled_at: None,
         log,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_large_log_is_told() {
+        assert_eq!(wal_warning(LARGE_WAL - 1), None);
+        let said = wal_warning(3 * LARGE_WAL).expect("a warning");
+        assert!(said.starts_with("the WAL has 768 MiB: a reader has kept a transaction open"), "{said}");
     }
 }

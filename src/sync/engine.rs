@@ -9,7 +9,7 @@ use super::lock::{self, ResourceLock};
 use super::run::{Run, begin_beside};
 use super::types::{EngineSettings, Mode, Observer, Outcome, RunReport, RunRequest, Target};
 use crate::graph::{BreakerStatus, Client, GraphError, LaneStatus};
-use crate::mirror::{Mirror, MirrorError, RunEnd, RunStart, format_time, now};
+use crate::mirror::{self, FileId, Mirror, MirrorError, RunEnd, RunStart, format_time, now};
 use crate::resources::{self, Resource};
 
 /// How long the ledger remembers runs.
@@ -27,13 +27,15 @@ struct Shared {
     observer: Arc<dyn Observer>,
     /// Files in use. A tenant that is not being synced has no open file.
     mirrors: Mutex<HashMap<String, Weak<Mirror>>>,
+    /// The file that each tenant had when it was last opened: one that was exchanged in between is told.
+    seen: Mutex<HashMap<String, FileId>>,
 }
 
 impl Engine {
     /// Builds the engine; `observer` is told of every run's progress.
     pub fn new(settings: EngineSettings, observer: Arc<dyn Observer>) -> Result<Engine, GraphError> {
         let client = Client::new(settings.graph.clone())?;
-        Ok(Engine { shared: Arc::new(Shared { settings, client, observer, mirrors: Mutex::default() }) })
+        Ok(Engine { shared: Arc::new(Shared { settings, client, observer, mirrors: Mutex::default(), seen: Mutex::default() }) })
     }
 
     /// What the fetch queue holds, lane by lane, and why it waits.
@@ -97,7 +99,10 @@ impl Engine {
             }
             Err(error) => {
                 report.message = Some(format!("cannot lock {name} in {}: {error}", data_dir.display()));
-                report.hint = Some("data_dir must exist and be writable for this user".into());
+                report.hint = Some(match mirror::is_out_of_descriptors(&error) {
+                    true => mirror::DESCRIPTORS_HINT.into(),
+                    false => "data_dir must exist, be writable for this user, and have room".into(),
+                });
                 None
             }
         }
@@ -147,6 +152,9 @@ impl Engine {
         let ended = run.go().await;
         if let Err(error) = &ended {
             fail_with(report, error);
+            if matches!(error, MirrorError::Moved { .. }) {
+                return Ok(());
+            }
         }
         let end = RunEnd {
             mode: report.mode.as_str(),
@@ -164,7 +172,9 @@ impl Engine {
             late_by: (report.late > 0).then(|| report.late_by.json()),
             error: report.message.clone(),
         };
-        blocking(mirror, move |mirror| mirror.end_run(id, &end, &now())).await
+        let kept = blocking(mirror, move |mirror| mirror.end_run(id, &end, &now()).and_then(|()| mirror.in_place())).await;
+        // What made the run fail says more than that the ledger cannot be written either.
+        if ended.is_err() { Ok(()) } else { kept }
     }
 
     /// The tenant's file, shared by its resources that run at the same time.
@@ -175,10 +185,14 @@ impl Engine {
         join(tokio::task::spawn_blocking(move || {
             let mut mirrors = shared.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(mirror) = mirrors.get(&tenant).and_then(Weak::upgrade) {
+                // While runs still hold a file that was exchanged, no other is opened: SQLite would mix up their logs, which go by name.
+                // Those runs end at their next page, and the next round opens what stands there then.
+                mirror.in_place()?;
                 return Ok(mirror);
             }
             mirrors.retain(|_, mirror| mirror.strong_count() > 0);
             let mirror = Arc::new(Mirror::open(&path, &shared.settings.access, resources::tables())?);
+            shared.note_file(&tenant, &path);
             mirrors.insert(tenant, Arc::downgrade(&mirror));
             Ok(mirror)
         }))
@@ -186,13 +200,24 @@ impl Engine {
     }
 }
 
-/// Does one unit of work on the file where blocking is allowed.
+impl Shared {
+    /// Tells when a tenant's file is not the one that was used before.
+    fn note_file(&self, tenant: &str, path: &std::path::Path) {
+        let Ok(found) = FileId::of(path) else { return };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.insert(tenant.to_owned(), found).is_some_and(|before| before != found) {
+            tracing::warn!(tenant, file = %path.display(), "the file was removed or replaced since the last run; this one goes on from what stands there now");
+        }
+    }
+}
+
+/// Does one unit of work on the file where blocking is allowed, if it still is the file that its name leads to.
 pub(super) async fn blocking<T: Send + 'static>(
     mirror: &Arc<Mirror>,
     work: impl FnOnce(&Mirror) -> Result<T, MirrorError> + Send + 'static,
 ) -> Result<T, MirrorError> {
     let mirror = Arc::clone(mirror);
-    join(tokio::task::spawn_blocking(move || work(&mirror))).await
+    join(tokio::task::spawn_blocking(move || mirror.in_place().and_then(|()| work(&mirror)))).await
 }
 
 async fn join<T>(task: tokio::task::JoinHandle<T>) -> T {

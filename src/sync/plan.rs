@@ -143,4 +143,24 @@ mod tests {
         let asked = plan(&held, "id", true, Mode::Incremental, Trigger::Command, at("2026-01-01T00:10:00Z"));
         assert_eq!(asked, Plan::Full { reason: "expired" });
     }
+
+    #[test]
+    fn a_clock_that_jumped_neither_revives_old_links_nor_silences_a_resource() {
+        let (back, ahead) = (at("2025-06-01T00:00:00Z"), at("2027-01-01T00:00:00Z"));
+        let idle = checkpoint(Phase::Idle, None, Some("delta"));
+        let half = checkpoint(Phase::Full, Some("next"), Some("delta"));
+        let listing = checkpoint(Phase::Full, Some("next"), Some("baseline"));
+        let mut held = checkpoint(Phase::Idle, None, None);
+        (held.baseline_at, held.state) = (Some("2025-01-01T00:00:00.000Z".into()), State::Held);
+        for now in [back, ahead] {
+            let then = |checkpoint, delta| plan(checkpoint, "id", delta, Mode::Incremental, Trigger::Schedule, now);
+            // Whether a delta link is dead is Graph's word, not our clock's.
+            assert_eq!(then(&idle, true), Plan::Incremental { link: "delta".into() });
+            assert_eq!(then(&half, true), Plan::Continue { link: "next".into(), mode: Mode::Full });
+            // A listing of unknown age starts over.
+            assert_eq!(then(&listing, false), Plan::Full { reason: "snapshot" });
+            // A held sweep that was looked at in the future is looked at now.
+            assert_eq!(then(&held, true), Plan::Full { reason: "expired" });
+        }
+    }
 }

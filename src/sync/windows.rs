@@ -48,17 +48,20 @@ pub(super) fn first(stream: &str, now: Timestamp, oldest: Timestamp) -> LogProgr
 
 /// Where the next round begins, and whether it reads the last days again.
 pub(super) fn begin(progress: &LogProgress, now: Timestamp, overlap: SignedDuration, oldest: Timestamp) -> (Timestamp, bool) {
+    // A mark in the future was set by a clock that was wrong: what it says was read cannot have been.
+    let ahead = |at: &Timestamp| *at > now;
     let watermark = parse(&progress.watermark).unwrap_or(oldest);
+    let distrusted = ahead(&watermark);
     let swept_at = parse(&progress.swept_at).unwrap_or(oldest);
     let mut from = watermark - overlap;
     let since = now.duration_since(swept_at);
     // A clock that was set back makes this negative: sweeping once more costs little.
-    let sweep = since >= SWEEP_EVERY || since < SignedDuration::ZERO;
+    let sweep = since >= SWEEP_EVERY || since < SignedDuration::ZERO || distrusted;
     if sweep {
         from = from.min(now - SWEEP).min(swept_at - SWEEP_LATENESS);
     }
     // Nothing before the stretch that was read: the backfill has that, or it is older than Entra keeps.
-    let floor = parse(&progress.recent_from).unwrap_or(oldest).max(oldest);
+    let floor = parse(&progress.recent_from).filter(|at| !ahead(at)).unwrap_or(oldest).max(oldest);
     (from.max(floor).min(now), sweep)
 }
 
@@ -93,7 +96,8 @@ pub(super) fn next_length(seconds: i64, effort: Effort) -> i64 {
 pub(super) fn close(progress: &mut LogProgress, to: Timestamp, now: Timestamp, backfill: bool) {
     if !backfill {
         let to = format_time(to.min(now - HOLD_BACK));
-        if to > progress.watermark {
+        // One in the future comes from a clock that was wrong, and is put back: until then nothing would be told as missing.
+        if to > progress.watermark || progress.watermark > format_time(now) {
             progress.watermark = to;
         }
         return;
@@ -180,5 +184,35 @@ mod tests {
         let before = progress.watermark.clone();
         close(&mut progress, at("2026-11-24T01:00:00Z"), now, false);
         assert_eq!(progress.watermark, before);
+    }
+
+    #[test]
+    fn a_clock_that_jumped_loses_no_events() {
+        let now = at("2026-11-24T12:00:00Z");
+        let good = LogProgress {
+            recent_from: "2026-10-25T12:00:00.000Z".into(),
+            watermark: "2026-11-24T11:40:00.000Z".into(),
+            swept_at: "2026-11-24T00:00:00.000Z".into(),
+            ..first("", now, now - RETENTION)
+        };
+        // Half a day ahead, where nothing was swept, and back again: the last two days are read, and the mark is put back.
+        let mut ahead = LogProgress { watermark: "2026-11-24T23:40:00.000Z".into(), ..good.clone() };
+        assert_eq!(begin(&ahead, now, OVERLAP, now - RETENTION), (at("2026-11-22T12:00:00Z"), true));
+        close(&mut ahead, now, now, false);
+        assert_eq!(ahead.watermark, "2026-11-24T11:45:00.000Z");
+        // A week ahead, where it was swept too.
+        let week =
+            LogProgress { watermark: "2026-12-01T11:40:00.000Z".into(), swept_at: "2026-12-01T00:00:00.000Z".into(), ..good.clone() };
+        assert_eq!(begin(&week, now, OVERLAP, now - RETENTION), (at("2026-11-22T12:00:00Z"), true));
+        // The very first run was a week ahead.
+        let born = LogProgress { recent_from: "2026-11-30T12:00:00.000Z".into(), ..week };
+        assert_eq!(begin(&born, now, OVERLAP, now - RETENTION).0, at("2026-11-22T12:00:00Z"));
+        // Back by a month: nothing before that is marked as read wrongly, and nothing is asked from the future.
+        let then = at("2026-10-24T12:00:00Z");
+        let (from, sweep) = begin(&good, then, OVERLAP, then - RETENTION);
+        assert!(from <= then - SWEEP && sweep, "{from}");
+        // Ahead by a year: as far back as Graph keeps, no further.
+        let later = at("2027-11-24T12:00:00Z");
+        assert_eq!(begin(&good, later, OVERLAP, later - RETENTION), (later - RETENTION, true));
     }
 }
