@@ -126,6 +126,11 @@ pub fn open_reader(path: &Path) -> Result<Connection, MirrorError> {
         return Err(MirrorError::Open { path: path.into(), source });
     }
     let found = look(path)?;
+    if found == 0 {
+        // Made a moment ago: its first transaction is still to come.
+        let source = std::io::Error::new(std::io::ErrorKind::NotFound, "nothing is stored in it yet");
+        return Err(MirrorError::Open { path: path.into(), source });
+    }
     if found != SCHEMA_VERSION {
         let what = format!("schema version {found} is older than {SCHEMA_VERSION}; run `entra-mirror sync` once to bring it forward");
         return Err(MirrorError::NotOurs { path: path.into(), what });

@@ -48,13 +48,14 @@ fn sample(text: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     })
 }
 
+/// Whatever its exit code: a file that is being made, or whose maker was killed, is reported as such beside the daemon.
 fn status(world: &World) -> Value {
-    serde_json::from_str(&world.ok(&["--json", "status"]).stdout).expect("status")
+    serde_json::from_str(&world.run(&["--json", "status"]).stdout).expect("status")
 }
 
-/// Each resource once at the start, and then not for as long as the test may take.
+/// Users are synced at the start and not again: figures stand still.
 fn config(world: &World, port: u16) {
-    world.write_config(&format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n"));
+    world.write_config(&format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n[schedule]\nusers = \"0 0 0 1 1 *\"\n"));
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn a_paused_lane_is_seen_with_its_reason() {
     let lane = lanes.iter().find(|lane| lane["workload"] == "directory" && lane["tenant"] == "contoso").expect("the directory's lane");
     assert_eq!(lane["reason"], "Graph answered 429 and asked for 30 s");
     assert!((0.0..=30.0).contains(&lane["paused_for_seconds"].as_f64().expect("seconds")), "{lane}");
-    assert_eq!(lane["counts"]["throttled"], 1);
+    assert!(lane["counts"]["throttled"].as_u64() >= Some(1), "{lane}");
     let users = seen["runs"].as_array().expect("runs").iter().find(|run| run["resource"] == "users").expect("the run of users");
     assert_eq!((&users["pages"], &users["mode"]), (&Value::from(0), &Value::from("incremental")));
     let words = world.ok(&["status"]).stdout;
@@ -111,7 +112,9 @@ fn metrics_say_what_was_done() {
     let mut text = String::new();
     wait_for("the file's facts are in", || {
         text = metrics(port);
+        let logs = [users[0], ("resource", "sign_ins")];
         sample(&text, "entra_mirror_last_success_timestamp_seconds", &users).is_some()
+            && sample(&text, "entra_mirror_late_events_total", &logs).is_some()
     });
     let value = |name: &str, labels: &[(&str, &str)]| sample(&text, name, labels).unwrap_or_else(|| panic!("{name} {labels:?}\n{text}"));
     let ledger = |column: &str| {
@@ -177,14 +180,14 @@ fn the_socket_is_the_owners_and_a_second_daemon_is_refused() {
     daemon.kill();
     assert!(socket.exists());
     assert_eq!(status(&world)[0]["daemon"], Value::Null);
-    let _next = world.spawn(&["run"]);
+    let next = world.spawn(&["run"]);
     wait_for("the next one answers", || answers().is_some());
-    // A hand that holds the door: the daemon takes a second for what never answers.
-    drop(_next);
+    // What accepts and never answers is waited for a second, not for ever.
+    drop(next);
     std::fs::remove_file(&socket).expect("removed");
-    let _mute = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+    let mute = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
     assert_eq!(status(&world)[0]["daemon"], Value::Null);
-    drop(_mute);
+    drop(mute);
     std::fs::remove_file(&socket).expect("removed");
     std::fs::write(&socket, "no socket").expect("a file");
     let refused = world.run(&["run"]);

@@ -380,6 +380,11 @@ async fn lanes_are_forgotten_when_they_do_not_matter_any_more() {
     // What was sent in the last 10 s still counts.
     assert!(queue.lock().lanes.len() < 400, "{}", queue.lock().lanes.len());
 
+    // Its counters go on where they were.
+    drop(enter(&queue, "0", Workload::RoleManagement).await);
+    let again = queue.status().into_iter().find(|lane| lane.tenant.as_deref() == Some("0")).expect("a lane");
+    assert_eq!(again.counts.requests, 2);
+
     let mut place = enter(&queue, "stopped", Workload::RoleManagement).await;
     place.throttled(429, Some(Duration::from_secs(600)), &Signals::default());
     drop(place);
