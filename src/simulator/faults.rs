@@ -92,7 +92,7 @@ pub enum Action {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Part of path or query; empty matches all.
+    /// Part of path or query; several, separated by a space, must all be there. Empty matches all.
     #[serde(default)]
     pub matching: String,
     /// Skips so many matching requests first.
@@ -121,7 +121,7 @@ fn certain() -> f64 {
 }
 
 impl Fault {
-    /// A fault that hits every request whose path or query contains `matching`.
+    /// A fault that hits every request whose path or query contains `matching`, or each of its parts when it has spaces.
     pub fn new(matching: &str, action: Action) -> Fault {
         Fault { matching: matching.to_owned(), after: 0, every: 1, probability: 1.0, times: 0, from_seconds: 0, to_seconds: 0, action }
     }
@@ -181,7 +181,7 @@ impl Faults {
         let age = u64::try_from(now.duration_since(self.began).as_secs()).unwrap_or(0);
         for (fault, seen, hits) in &mut self.list {
             let at_time = age >= fault.from_seconds && (fault.to_seconds == 0 || age < fault.to_seconds);
-            if !at_time || !path_and_query.contains(&fault.matching) {
+            if !at_time || !fault.matching.split(' ').all(|part| path_and_query.contains(part)) {
                 continue;
             }
             *seen += 1;

@@ -181,8 +181,11 @@ impl TenantOptions {
     }
 
     fn derived(&self, what: u64) -> String {
+        // Multiplied, so that neighbouring seeds and names that differ in a digit do not cancel each other out.
         super::generate::guid(&mut fastrand::Rng::with_seed(
-            self.seed ^ (what << 56) ^ self.name.bytes().fold(7, |h, b| h * 31 + u64::from(b)),
+            self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                ^ (what << 56)
+                ^ self.name.bytes().fold(7, |h: u64, b| h.wrapping_mul(31).wrapping_add(u64::from(b))),
         ))
     }
 

@@ -164,12 +164,10 @@ fn options(number: usize) -> TenantOptions {
 fn install(row: &Row, tenant: &Tenant) {
     for (_, _, path) in REPRESENTATIVES.iter().filter(|(_, kind, _)| row.kinds.contains(kind)) {
         let fault = Fault::new(path, row.action.clone()).times(row.times);
-        // What is for further pages hits the second of them, so that a page has been stored by then.
-        let fault = if row.further { Fault { matching: "skiptoken".into(), ..fault } } else { fault };
-        tenant.fault(if row.further || row.later { fault } else { fault.after(u64::from(row.times > 0 && !one_page(path))) });
-        if row.further {
-            break;
-        }
+        let fault = if row.further { Fault { matching: format!("{} skiptoken", path.trim_end_matches('?')), ..fault } } else { fault };
+        // Of what has several pages the second is hit, so that one has been stored by then.
+        let later_page = row.times > 0 && !row.further && !row.later && !one_page(path);
+        tenant.fault(fault.after(u64::from(later_page)));
     }
 }
 
