@@ -5,13 +5,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Failure, Global, Outcome, output, work};
-use crate::simulator::{Simulator, Tenant, TenantOptions};
+use crate::simulator::{Quirks, SCENARIOS, Scenario, Simulator, Tenant, TenantOptions, Throttle};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   entra-mirror simulate --people 2000 --live
   entra-mirror simulate --write-config ./sim        and in another terminal: entra-mirror --config ./sim/config.toml sync
+  entra-mirror simulate --faults flaky --live       a bad day; see --help for the other scenarios
+  entra-mirror simulate --faults ./faults.json      your own, for example:
+      [{\"matching\": \"users/delta\", \"after\": 2, \"times\": 3, \"action\": {\"error\": {\"status\": 503, \"retry_after\": {\"seconds\": \"2\"}}}},
+       {\"matching\": \"signIns\", \"every\": 10, \"from_seconds\": 60, \"to_seconds\": 120, \"action\": \"reset\"},
+       {\"probability\": 0.05, \"action\": {\"hang\": {\"millis\": 3000}}}]
+  entra-mirror simulate --people 20000 --throttle   the budgets of the real service, with its 429s
 
 GET / of the simulator tells what else can be asked of it: ground truth, faults, the clock.")]
 pub(super) struct Simulate {
@@ -33,6 +39,12 @@ pub(super) struct Simulate {
     /// Let people join, move and leave: about one event a second
     #[arg(long)]
     live: bool,
+    /// Let things go wrong: a scenario's name, or a file with a list of faults as JSON
+    #[arg(long, value_name = "SCENARIO|FILE", long_help = faults_help())]
+    faults: Option<String>,
+    /// Refuse who asks for more than Microsoft's published budgets allow; the written configuration then keeps to them
+    #[arg(long)]
+    throttle: bool,
     /// Write config.toml and the secret into this folder, ready for use
     #[arg(long, value_name = "FOLDER")]
     write_config: Option<PathBuf>,
@@ -46,18 +58,26 @@ impl Simulate {
                 self.listen
             )));
         }
+        let scenario = self.faults.as_deref().map(scenario).transpose()?.unwrap_or_default();
         let simulator = Simulator::start(self.listen)
             .await
             .map_err(|e| Failure::Error(anyhow::anyhow!("cannot listen on {}: {e}; choose another --listen", self.listen)))?;
         let mut tenants = Vec::new();
         for number in 1..=self.tenants {
             let name = if number == 1 { "contoso".to_owned() } else { format!("contoso{number}") };
-            let options = options(&name, self.seed + u64::from(number), self.people as usize);
-            tenants.push(simulator.add_tenant(options));
+            let plain = options(&name, self.seed + u64::from(number), self.people as usize);
+            let options = TenantOptions {
+                throttle: if self.throttle { Throttle::published() } else { Throttle::off() },
+                ..if scenario.messy { messy(plain) } else { plain }
+            };
+            let tenant = simulator.add_tenant(options);
+            scenario.faults.iter().for_each(|fault| tenant.fault(fault.clone()));
+            tenants.push(tenant);
         }
-        let config = config_text(&simulator.origin(), &tenants, Path::new("data"));
+        let budgets = if self.throttle { "" } else { BUDGETS };
+        let config = config_text(&simulator.origin(), &tenants, Path::new("data"), budgets);
         if let Some(folder) = &self.write_config {
-            write_config(folder, &simulator.origin(), &tenants, Path::new("data"))?;
+            write_folder(folder, &config, &tenants)?;
         }
         if global.json {
             let described: Vec<_> = tenants
@@ -114,8 +134,8 @@ pub(super) fn options(name: &str, seed: u64, people: usize) -> TenantOptions {
 }
 
 /// A configuration for simulated tenants; secrets are in files beside it.
-fn config_text(origin: &str, tenants: &[Tenant], data_dir: &Path) -> String {
-    let mut text = format!("data_dir = {:?}\n\n{BUDGETS}", data_dir.display().to_string());
+fn config_text(origin: &str, tenants: &[Tenant], data_dir: &Path, budgets: &str) -> String {
+    let mut text = format!("data_dir = {:?}\n\n{budgets}", data_dir.display().to_string());
     for tenant in tenants {
         text.push_str(&format!(
             "\n[[tenants]]\nname = \"{name}\"\nid = \"{id}\"\nlogin_url = \"{origin}\"\ngraph_url = \"{origin}\"\n\
@@ -130,15 +150,47 @@ fn config_text(origin: &str, tenants: &[Tenant], data_dir: &Path) -> String {
 
 /// Writes a configuration and the secrets it names into a folder.
 pub(super) fn write_config(folder: &Path, origin: &str, tenants: &[Tenant], data_dir: &Path) -> std::io::Result<()> {
+    write_folder(folder, &config_text(origin, tenants, data_dir, BUDGETS), tenants)
+}
+
+fn write_folder(folder: &Path, config: &str, tenants: &[Tenant]) -> std::io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::DirBuilderExt;
     use std::os::unix::fs::OpenOptionsExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    std::fs::write(folder.join("config.toml"), config_text(origin, tenants, data_dir))?;
+    std::fs::write(folder.join("config.toml"), config)?;
     for tenant in tenants {
         let path = folder.join(format!("{}.secret", tenant.name()));
         let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         file.write_all(tenant.client_secret().as_bytes())?;
     }
     Ok(())
+}
+
+fn faults_help() -> String {
+    let mut text =
+        "Let things go wrong: a scenario's name, or a file with a list of faults as JSON (each as POST /_simulator/faults takes \
+        it).\nScenarios:"
+            .to_owned();
+    for (name, what) in SCENARIOS {
+        text.push_str(&format!("\n  {name:<15} {what}"));
+    }
+    text
+}
+
+/// A scenario by its name or from a file.
+fn scenario(name: &str) -> Result<Scenario, Failure> {
+    if let Some(scenario) = Scenario::named(name) {
+        return Ok(scenario);
+    }
+    let names: Vec<&str> = SCENARIOS.iter().map(|(name, _)| *name).collect();
+    let text = std::fs::read_to_string(name)
+        .map_err(|e| Failure::Usage(format!("--faults {name}: there is no such scenario ({}), nor a file: {e}", names.join(", "))))?;
+    Scenario::read(&text).map_err(|e| Failure::Usage(format!("--faults {name}: {e}")))
+}
+
+/// Delta at its worst.
+fn messy(options: TenantOptions) -> TenantOptions {
+    let quirks = Quirks { empty_page_every: 3, repeat_every: 1, announce_purged_links: true, ..Quirks::default() };
+    TenantOptions { delta_page: 20, delta_links: 50, quirks, ..options }
 }

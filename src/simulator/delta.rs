@@ -8,8 +8,6 @@ use super::schema::Kind;
 use super::store::{Life, Link, Object, Relation, Store};
 use super::tenant::Tenant;
 
-/// Delta tokens are promised for this long.
-const TOKEN_LIFE_SECONDS: i64 = 7 * 24 * 3600;
 /// Ids in a delta filter.
 const FILTER_IDS: usize = 50;
 
@@ -141,6 +139,7 @@ pub(super) fn answer(tenant: &Tenant, kind: Kind, path: &str, query: &Query, min
     }
     let delta = query.get_any(&["$deltatoken", "$deltaToken"]);
     let now = tenant.now().as_second();
+    let until = tenant.told_until();
     let store = tenant.read();
     let mut round = match (skip, delta) {
         (Some(token), _) => match Round::decode(token, 's') {
@@ -154,7 +153,7 @@ pub(super) fn answer(tenant: &Tenant, kind: Kind, path: &str, query: &Query, min
             }
         },
         (None, Some(token)) if !token.is_empty() && token != "latest" => match Round::decode(token, 'd') {
-            Some(round) => Round { until: store.seq, cursor: round.since.unwrap_or(0), told_links: 0, page: 0, ..round },
+            Some(round) => Round { until, cursor: round.since.unwrap_or(0), told_links: 0, page: 0, ..round },
             None => return Answer::bad_request("Badly formed token."),
         },
         (None, latest) => {
@@ -167,15 +166,14 @@ pub(super) fn answer(tenant: &Tenant, kind: Kind, path: &str, query: &Query, min
                 selections.push(text);
                 selections.len() - 1
             });
-            let start =
-                Round { selection: number, since: None, until: store.seq, cursor: 0, told_links: 0, page: 0, issued: now, circle: false };
+            let start = Round { selection: number, since: None, until, cursor: 0, told_links: 0, page: 0, issued: now, circle: false };
             if latest == Some("latest") {
-                return page(kind, path, origin, Vec::new(), None, Some(&Round { since: Some(store.seq), ..start }));
+                return page(kind, path, origin, Vec::new(), None, Some(&Round { since: Some(until), ..start }));
             }
             start
         }
     };
-    if now - round.issued > TOKEN_LIFE_SECONDS {
+    if now - round.issued > tenant.shared.options.delta_token_life.as_secs() as i64 {
         let message = "The sync state generation is not found. Please resynchronize.";
         return Answer::error(400, "syncStateNotFound", message);
     }

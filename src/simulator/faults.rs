@@ -1,6 +1,10 @@
 //! Faults on demand: which request they hit and what happens to it. Knows no objects.
 
+use std::collections::HashSet;
+
+use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// How an answer asks to wait.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -47,12 +51,48 @@ pub enum Action {
     Loop,
     /// 410 with or without `Location`.
     Gone { location: bool },
+    /// 410 whose `Location` names another origin.
+    GoneForeign { origin: String },
+    /// An error whose body is plain text.
+    Plain {
+        status: u16,
+        text: String,
+        #[serde(default)]
+        retry_after: Retry,
+    },
+    /// The right body, called plain text.
+    ContentType,
+    /// The body comes in pieces over so many milliseconds.
+    Trickle { millis: u64 },
+    /// The body is that much longer, and small on the wire for who takes gzip.
+    Oversized { mebibytes: usize },
+    /// 503; once the same is asked again, its nextLink leads to a page token that is not found (`DirectoryPageTokenNotFoundException`).
+    LosePageToken,
+    /// These objects come with the page, before or after its own: an older value, a duplicate, an object that nobody can find.
+    Insert {
+        objects: Vec<Value>,
+        #[serde(default)]
+        last: bool,
+    },
+    /// The page's objects come twice, the second time in another order.
+    Twice,
+    /// The last object of the page is left out: a lost change, an omission between pages.
+    Omit,
+    /// A property of the page's first object has this value, whatever its type.
+    Set { property: String, value: Value },
+    /// Members of groups and units are of a type that nobody knows.
+    UnknownTypes,
+    /// The wrong `@odata.context`, and annotations that nobody knows.
+    Context,
+    /// So many things happen in the tenant before this request is answered: in the middle of a round.
+    Change { events: usize },
 }
 
 /// A fault: what it does, and to which requests.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Part of path or query; empty matches all.
+    /// Part of path or query; several, separated by a space, must all be there. Empty matches all.
     #[serde(default)]
     pub matching: String,
     /// Skips so many matching requests first.
@@ -67,6 +107,12 @@ pub struct Fault {
     /// Hits so many at most; 0 means no limit.
     #[serde(default)]
     pub times: u64,
+    /// Seconds of the tenant's clock, since the tenant was made, before which nothing is hit.
+    #[serde(default)]
+    pub from_seconds: u64,
+    /// And from which on nothing is hit any more; 0 means no end.
+    #[serde(default)]
+    pub to_seconds: u64,
     pub action: Action,
 }
 
@@ -75,9 +121,9 @@ fn certain() -> f64 {
 }
 
 impl Fault {
-    /// A fault that hits every request whose path or query contains `matching`.
+    /// A fault that hits every request whose path or query contains `matching`, or each of its parts when it has spaces.
     pub fn new(matching: &str, action: Action) -> Fault {
-        Fault { matching: matching.to_owned(), after: 0, every: 1, probability: 1.0, times: 0, action }
+        Fault { matching: matching.to_owned(), after: 0, every: 1, probability: 1.0, times: 0, from_seconds: 0, to_seconds: 0, action }
     }
 
     /// Skips the first matching requests.
@@ -95,6 +141,11 @@ impl Fault {
         Fault { every, ..self }
     }
 
+    /// Within this span of the tenant's clock, in seconds since the tenant was made; 0 as the end means none.
+    pub fn within(self, from_seconds: u64, to_seconds: u64) -> Fault {
+        Fault { from_seconds, to_seconds, ..self }
+    }
+
     /// With this probability.
     pub fn probability(self, probability: f64) -> Fault {
         Fault { probability, ..self }
@@ -105,12 +156,15 @@ impl Fault {
 #[derive(Debug)]
 pub(super) struct Faults {
     list: Vec<(Fault, u64, u64)>,
+    began: Timestamp,
+    /// Requests that failed and whose page, once it comes, leads nowhere.
+    losing: HashSet<String>,
     random: fastrand::Rng,
 }
 
 impl Faults {
-    pub fn new(seed: u64) -> Faults {
-        Faults { list: Vec::new(), random: fastrand::Rng::with_seed(seed ^ 0xfa17) }
+    pub fn new(seed: u64, began: Timestamp) -> Faults {
+        Faults { list: Vec::new(), began, losing: HashSet::new(), random: fastrand::Rng::with_seed(seed ^ 0xfa17) }
     }
 
     pub fn add(&mut self, fault: Fault) {
@@ -119,12 +173,15 @@ impl Faults {
 
     pub fn clear(&mut self) {
         self.list.clear();
+        self.losing.clear();
     }
 
     /// What happens to this request, if anything. The first fault that hits counts.
-    pub fn strike(&mut self, path_and_query: &str) -> Option<Action> {
+    pub fn strike(&mut self, path_and_query: &str, now: Timestamp) -> Option<Action> {
+        let age = u64::try_from(now.duration_since(self.began).as_secs()).unwrap_or(0);
         for (fault, seen, hits) in &mut self.list {
-            if !path_and_query.contains(&fault.matching) {
+            let at_time = age >= fault.from_seconds && (fault.to_seconds == 0 || age < fault.to_seconds);
+            if !at_time || !fault.matching.split(' ').all(|part| path_and_query.contains(part)) {
                 continue;
             }
             *seen += 1;
@@ -134,8 +191,16 @@ impl Faults {
                 continue;
             }
             *hits += 1;
+            if fault.action == Action::LosePageToken {
+                self.losing.insert(path_and_query.to_owned());
+            }
             return Some(fault.action.clone());
         }
         None
+    }
+
+    /// Whether this request failed before in a way that its page leads nowhere now; told once.
+    pub fn leads_nowhere(&mut self, path_and_query: &str) -> bool {
+        self.losing.remove(path_and_query)
     }
 }

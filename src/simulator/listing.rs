@@ -42,7 +42,15 @@ pub(super) struct Listing {
 }
 
 /// Answers a listing. `members` restricts it to these objects (a relationship), otherwise the whole collection.
-pub(super) fn answer(store: &Store, listing: Listing, path: &str, query: &Query, eventual: bool, origin: &str) -> Answer {
+pub(super) fn answer(
+    store: &Store,
+    listing: Listing,
+    path: &str,
+    query: &Query,
+    eventual: bool,
+    origin: &str,
+    largest: Option<usize>,
+) -> Answer {
     let Listing { kind, max_top, default_top, filters } = listing;
     let select = match selection(kind, query.get("$select"), true) {
         Ok(select) => select,
@@ -84,6 +92,7 @@ pub(super) fn answer(store: &Store, listing: Listing, path: &str, query: &Query,
         (Some(Ok(top)), Some(max)) if (1..=max).contains(&top) => top,
         (Some(_), Some(_)) => return Answer::bad_request("Invalid page size specified. Must be between 1 and 999 inclusive."),
     };
+    let top = largest.map_or(top, |largest| top.min(largest));
     let expand = query.get("$expand");
     if let Some(name) = expand
         && !kind.info().navigation.contains(&name.split('(').next().unwrap_or_default())

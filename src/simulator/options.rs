@@ -81,6 +81,12 @@ pub struct TenantOptions {
     pub delta_page: usize,
     /// Links of one delta page, over all its groups.
     pub delta_links: usize,
+    /// Objects on a page of a listing or log at most, whatever `$top` asks for.
+    pub list_page: Option<usize>,
+    /// How long delta tokens are accepted; seven days are promised, fourteen have been seen.
+    pub delta_token_life: Duration,
+    /// Delta tells changes only so long after they happened; everything else shows them at once.
+    pub delta_lag: Duration,
     pub quirks: Quirks,
     /// Budgets that requests are refused beyond; off when not said.
     pub throttle: Throttle,
@@ -148,6 +154,9 @@ impl TenantOptions {
             premium: Premium::P2,
             delta_page: 200,
             delta_links: 1000,
+            list_page: None,
+            delta_token_life: Duration::from_secs(7 * 24 * 3600),
+            delta_lag: Duration::ZERO,
             quirks: Quirks::default(),
             throttle: Throttle::off(),
             app: None,
@@ -172,8 +181,11 @@ impl TenantOptions {
     }
 
     fn derived(&self, what: u64) -> String {
+        // Multiplied, so that neighbouring seeds and names that differ in a digit do not cancel each other out.
         super::generate::guid(&mut fastrand::Rng::with_seed(
-            self.seed ^ (what << 56) ^ self.name.bytes().fold(7, |h, b| h * 31 + u64::from(b)),
+            self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                ^ (what << 56)
+                ^ self.name.bytes().fold(7, |h: u64, b| h.wrapping_mul(31).wrapping_add(u64::from(b))),
         ))
     }
 

@@ -100,7 +100,15 @@ fn directory(request: &Request<'_>) -> Answer {
         if request.twist.empty {
             return Answer::ok(&json!({"value": []}));
         }
-        return listing::answer(&request.tenant.read(), listing, path, &request.query, request.eventual, request.origin);
+        return listing::answer(
+            &request.tenant.read(),
+            listing,
+            path,
+            &request.query,
+            request.eventual,
+            request.origin,
+            request.tenant.shared.options.list_page,
+        );
     }
     let (parent, last) = path.rsplit_once('/').unwrap_or(("", path));
     let delta = matches!(last, "delta" | "delta()" | "microsoft.graph.delta" | "microsoft.graph.delta()");

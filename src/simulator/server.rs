@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, Method};
@@ -18,10 +18,11 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Answer;
 use super::control;
 use super::delta::Twist;
-use super::faults::{Action, Retry};
+use super::faults::Action;
 use super::listing::Query;
 use super::options::TenantOptions;
 use super::routes::{self, Request};
+use super::strike;
 use super::tenant::{RequestRecord, Tenant};
 use super::throttle::{Buckets, Verdict};
 use super::token;
@@ -200,7 +201,7 @@ impl Asked {
 }
 
 fn strike(tenant: &Tenant, text: &str) -> Option<Action> {
-    tenant.shared.faults.lock().unwrap_or_else(PoisonError::into_inner).strike(text)
+    tenant.shared.faults.lock().unwrap_or_else(PoisonError::into_inner).strike(text, tenant.now())
 }
 
 async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
@@ -224,7 +225,12 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
         }
     };
     tokio::time::sleep(tenant.latency()).await;
-    let struck = strike(&tenant, &format!("{}?{}", asked.named(), asked.query));
+    let text = format!("{}?{}", asked.named(), asked.query);
+    let leads_nowhere = tenant.shared.faults.lock().unwrap_or_else(PoisonError::into_inner).leads_nowhere(&text);
+    let struck = if leads_nowhere { None } else { strike(&tenant, &text) };
+    if let Some(Action::Change { events }) = struck {
+        tenant.live(events);
+    }
     let twist = Twist { empty: struck == Some(Action::Empty), circle: struck == Some(Action::Loop) };
     if let Some(Action::Hang { millis }) = struck {
         tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -246,71 +252,27 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
         routes::answer(&request)
     };
     let mut answer = match (&asked.method, asked.path.as_str()) {
+        (&Method::GET, _) if strike::is_lost(&asked.query) => strike::lost(),
         (&Method::GET, path) => answered(path, &asked.query, twist),
         (&Method::POST, "$batch") => batch(body, |path, query| answered(path, query, Twist::default())),
         _ => Answer::error(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."),
     };
     if let Some(action) = &struck {
-        answer = strike_answer(action, answer, &origin, &format!("{}/{}", asked.version, asked.path));
+        answer = strike::shape(action, answer, &origin, &format!("{}/{}", asked.version, asked.path));
     }
     tenant.record(asked.record(answer.status));
     // What a refused request would have cost is not told.
     if answer.status < 400 {
         answer.headers.extend(through);
     }
+    if leads_nowhere {
+        answer = strike::leading_nowhere(answer);
+    }
     match struck {
-        Some(Action::Reset) => broken(answer),
+        Some(Action::Reset) => strike::broken(answer),
+        Some(Action::Trickle { millis }) => strike::trickled(answer, Duration::from_millis(millis)),
         _ => answer.into_response(asked.gzip),
     }
-}
-
-/// What a fault makes of an answer; `path` is with its version.
-fn strike_answer(action: &Action, answer: Answer, origin: &str, path: &str) -> Answer {
-    match action {
-        Action::Error { status, code, message, retry_after } => {
-            let failed = match code.is_empty() && message.is_empty() {
-                true => Answer::json(*status, ""),
-                false => Answer::error(*status, code, message),
-            };
-            match retry_after {
-                Retry::Missing => failed,
-                Retry::Seconds(text) => failed.with_header("retry-after", text.clone()),
-                Retry::Date(seconds) => {
-                    let at = std::time::SystemTime::now() + Duration::from_secs(*seconds);
-                    failed.with_header("retry-after", httpdate::fmt_http_date(at))
-                }
-            }
-        }
-        Action::Html { status } => Answer {
-            content_type: "text/html",
-            ..Answer::json(*status, "<html><body><h1>Our services aren't available right now</h1></body></html>")
-        },
-        Action::Truncate => {
-            let half = (0..=answer.body.len() / 2).rev().find(|i| answer.body.is_char_boundary(*i)).unwrap_or(0);
-            Answer { body: answer.body[..half].to_owned(), ..answer }
-        }
-        Action::ForeignLink { origin: foreign } => {
-            Answer { body: answer.body.replace(&format!("{origin}/{path}"), &format!("{foreign}/{path}")), ..answer }
-        }
-        Action::Redirect { to } => Answer::json(302, "").with_header("location", to.clone()),
-        Action::Gone { location } => {
-            let gone = Answer::error(410, "resyncRequired", "Resync required. Replace any local items with the server's version.");
-            match location {
-                true => gone.with_header("location", format!("{origin}/{path}?$deltatoken=")),
-                false => gone,
-            }
-        }
-        Action::Reset | Action::Hang { .. } | Action::Empty | Action::Loop => answer,
-    }
-}
-
-/// A body that breaks off: the length promises more than comes.
-fn broken(answer: Answer) -> Response {
-    let half = Bytes::copy_from_slice(&answer.body.as_bytes()[..answer.body.len() / 2]);
-    let parts: [Result<Bytes, io::Error>; 2] = [Ok(half), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
-    let mut response = Response::new(Body::from_stream(futures_util::stream::iter(parts)));
-    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }
 
 /// `$batch` of GETs: at most twenty, ids unique, answered in any order.

@@ -36,6 +36,8 @@ pub(super) struct Shared {
     /// Never to be held while the store is locked anew.
     pub logs: RwLock<Logs>,
     clock: RwLock<(Timestamp, Instant)>,
+    /// How far the store was at which time: what delta does not tell yet when it lags.
+    marks: Mutex<Vec<(Timestamp, u64)>>,
     pub faults: Mutex<Faults>,
     pub throttle_stats: Mutex<ThrottleStats>,
     requests: Mutex<Vec<RequestRecord>>,
@@ -75,9 +77,10 @@ impl Tenant {
             client_id: options.client_id(),
             secret: RwLock::new(options.client_secret()),
             permissions: RwLock::new(options.permissions.clone()),
-            faults: Mutex::new(Faults::new(options.seed)),
+            faults: Mutex::new(Faults::new(options.seed, now)),
             throttle_stats: Mutex::default(),
             options,
+            marks: Mutex::new(vec![(now, store.seq)]),
             store: RwLock::new(store),
             logs: RwLock::new(events),
             clock: RwLock::new((now, Instant::now())),
@@ -136,8 +139,31 @@ impl Tenant {
 
     /// Moves the simulated time forward.
     pub fn advance(&self, by: Duration) {
+        self.mark();
         let mut clock = self.shared.clock.write().unwrap_or_else(PoisonError::into_inner);
         clock.0 += SignedDuration::try_from(by).unwrap_or_default();
+    }
+
+    /// Notes how far the store is now.
+    fn mark(&self) {
+        if self.shared.options.delta_lag > Duration::ZERO {
+            let mark = (self.now(), self.read().seq);
+            lock(&self.shared.marks).push(mark);
+        }
+    }
+
+    /// The last change that delta tells: with a lag, one that is known to have happened long enough ago.
+    pub(super) fn told_until(&self) -> u64 {
+        let lag = self.shared.options.delta_lag;
+        if lag.is_zero() {
+            return self.read().seq;
+        }
+        self.mark();
+        let from = self.now() - SignedDuration::try_from(lag).unwrap_or_default();
+        let marks = lock(&self.shared.marks);
+        let told = marks.iter().filter(|(at, _)| *at <= from).map(|(_, seq)| *seq).max();
+        // What the tenant was made with is told from the beginning.
+        told.or_else(|| marks.first().map(|(_, seq)| *seq)).unwrap_or_default()
     }
 
     /// Adds a fault.

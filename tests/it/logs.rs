@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use entra_mirror::simulator::{Action, Fault, Premium, Retry, Tenant, TenantOptions};
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::events::{INTERACTIVE, assert_same};
 use crate::support::{World, wait_for};
 use crate::truth::{number, open};
 
@@ -15,44 +15,6 @@ const HOUR: u64 = 3600;
 fn options(name: &str, seed: u64, sign_ins: usize, audits: usize) -> TenantOptions {
     TenantOptions { sign_ins, directory_audits: audits, provisioning_events: audits / 10, ..TenantOptions::new(name, seed, 60) }
 }
-
-/// Events as the mirror holds them: id -> the whole event.
-fn held(connection: &Connection, table: &str) -> BTreeMap<String, Value> {
-    connection
-        .prepare(&format!("SELECT id, raw FROM {table}"))
-        .and_then(|mut statement| {
-            statement
-                .query_map([], |row| Ok((row.get::<_, String>(0)?, serde_json::from_str(&row.get::<_, String>(1)?).expect("raw is JSON"))))?
-                .collect()
-        })
-        .expect(table)
-}
-
-/// Events as they really are; of sign-ins those of these kinds.
-fn real(tenant: &Tenant, name: &str, kinds: &[&str]) -> BTreeMap<String, Value> {
-    let truth = tenant.ground_truth();
-    let of_kind = |event: &&Value| {
-        let types = event["signInEventTypes"].as_array();
-        types.is_none_or(|types| types.iter().any(|kind| kinds.contains(&kind.as_str().unwrap_or_default())))
-    };
-    let events = truth[name].as_array().expect(name).iter().filter(of_kind);
-    events.map(|event| (event["id"].as_str().expect("id").to_owned(), event.clone())).collect()
-}
-
-/// Every event is there once, with its last content. Properties that only beta shows are not compared where v1.0 was asked.
-fn assert_same(connection: &Connection, tenant: &Tenant, table: &str, name: &str, kinds: &[&str]) {
-    let (held, real) = (held(connection, table), real(tenant, name, kinds));
-    let missing: Vec<_> = real.keys().filter(|id| !held.contains_key(*id)).collect();
-    let surplus: Vec<_> = held.keys().filter(|id| !real.contains_key(*id)).collect();
-    assert!(missing.is_empty() && surplus.is_empty(), "{table}: {} missing, {} surplus of {}", missing.len(), surplus.len(), real.len());
-    for (id, event) in &held {
-        for (property, value) in event.as_object().expect("an event") {
-            assert_eq!(Some(value), real[id].get(property), "{table} {id}: {property}");
-        }
-    }
-}
-
-const INTERACTIVE: &[&str] = &["interactiveUser"];
 
 fn assert_logs(world: &World) {
     let connection = open(&world.file());

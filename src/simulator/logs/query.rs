@@ -48,7 +48,12 @@ fn dead_token() -> Answer {
 }
 
 /// `$top` within 1 and `max`; `default` when not said.
-pub(super) fn top(query: &Query, max: usize, default: usize) -> Result<usize, Answer> {
+pub(super) fn top(request: &Request<'_>, max: usize, default: usize) -> Result<usize, Answer> {
+    let (query, largest) = (&request.query, request.tenant.shared.options.list_page.unwrap_or(usize::MAX));
+    asked(query, max, default).map(|top| top.min(largest))
+}
+
+fn asked(query: &Query, max: usize, default: usize) -> Result<usize, Answer> {
     match query.get("$top").map(str::parse::<usize>) {
         None => Ok(default),
         Some(Ok(top)) if (1..=max).contains(&top) => Ok(top),
@@ -105,7 +110,7 @@ pub(super) fn read(request: &Request<'_>, rules: &Rules<'_>) -> Result<Reading, 
             }
         }
     };
-    let top = top(query, MAX_TOP, MAX_TOP)?;
+    let top = top(request, MAX_TOP, MAX_TOP)?;
     let select = query.get("$select").map(|text| text.split(',').map(|name| name.trim().to_owned()).collect());
     Ok(Reading { from, to, rest, types, top, ascending, select, token: position(request)? })
 }

@@ -30,7 +30,7 @@ fn read(request: &Request<'_>, rules: &Rules, values: Vec<Value>) -> Result<Answ
             Some(Clause::parse(text).filter(|clause| clause.is_allowed(rules.filterable, rules.times)).ok_or_else(invalid_filter)?)
         }
     };
-    let top = top(&request.query, rules.max_top, rules.max_top)?;
+    let top = top(request, rules.max_top, rules.max_top)?;
     let token = position(request)?;
     let select: Option<Vec<String>> = request.query.get("$select").map(|text| text.split(',').map(|name| name.trim().to_owned()).collect());
     let id = |value: &Value| value["id"].as_str().unwrap_or_default().to_owned();
