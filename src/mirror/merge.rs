@@ -292,6 +292,9 @@ impl<'t> Merge<'t> {
                 false => statements.add(owner, member, self.round, self.full)?,
                 true => statements.remove(owner, member)?,
             };
+            if !changed && self.full && !link.removed && self.objects.retype(member, &link.kind)? {
+                self.writes += 1;
+            }
             if changed {
                 self.writes += 1;
                 let column = statements.table.member_id;

@@ -66,6 +66,7 @@ pub(super) struct Objects<'t> {
     insert: CachedStatement<'t>,
     see: CachedStatement<'t>,
     hide: CachedStatement<'t>,
+    retype: CachedStatement<'t>,
 }
 
 impl<'t> Objects<'t> {
@@ -75,6 +76,7 @@ impl<'t> Objects<'t> {
             insert: connection.prepare_cached("INSERT INTO objects (id, type, hidden, round) VALUES (?1, ?2, ?3, ?4)")?,
             see: connection.prepare_cached("UPDATE objects SET type = ?2, round = ?3 WHERE oid = ?1")?,
             hide: connection.prepare_cached("UPDATE objects SET hidden = ?2 WHERE oid = ?1")?,
+            retype: connection.prepare_cached("UPDATE objects SET type = ?2 WHERE oid = ?1 AND round = 0 AND type <> ?2")?,
         })
     }
 
@@ -113,6 +115,11 @@ impl<'t> Objects<'t> {
     /// Notes that the object itself was seen in a full round (and what type it is).
     pub fn see(&mut self, oid: i64, kind: &str, round: i64) -> rusqlite::Result<()> {
         self.see.execute(params![oid, kind, round]).map(|_| ())
+    }
+
+    /// What a link says of an object that no resource of its own brought: nothing else would ever correct its type. `true` when it did.
+    pub fn retype(&mut self, oid: i64, kind: &str) -> rusqlite::Result<bool> {
+        Ok(self.retype.execute(params![oid, kind])? == 1)
     }
 
     pub fn set_hidden(&mut self, oid: i64, hidden: bool) -> rusqlite::Result<()> {

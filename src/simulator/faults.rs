@@ -171,6 +171,11 @@ impl Faults {
         self.list.push((fault, 0, 0));
     }
 
+    /// How often each fault hit, by what it matches.
+    pub fn hits(&self) -> Vec<(String, u64)> {
+        self.list.iter().map(|(fault, _, hits)| (fault.matching.clone(), *hits)).collect()
+    }
+
     pub fn clear(&mut self) {
         self.list.clear();
         self.losing.clear();
@@ -202,5 +207,24 @@ impl Faults {
     /// Whether this request failed before in a way that its page leads nowhere now; told once.
     pub fn leads_nowhere(&mut self, path_and_query: &str) -> bool {
         self.losing.remove(path_and_query)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_hits_by_parts_number_and_time() {
+        let began = Timestamp::UNIX_EPOCH;
+        let mut faults = Faults::new(1, began);
+        faults.add(Fault::new("users skiptoken", Action::Reset).after(1).times(2).within(60, 120));
+        let mut hit = |text: &str, second: i64| faults.strike(text, began + jiff::SignedDuration::from_secs(second)).is_some();
+        assert!(!hit("users/delta?$skiptoken=a", 59), "too early, and not counted");
+        assert!(!hit("users/delta?$skiptoken=a", 60), "the first is skipped");
+        assert!(!hit("users/delta?$deltatoken=a", 61) && !hit("groups/delta?$skiptoken=a", 61));
+        assert!(hit("users/delta?$skiptoken=a", 62) && !hit("users/delta?$skiptoken=a", 120) && hit("users/delta?$skiptoken=a", 119));
+        assert!(!hit("users/delta?$skiptoken=a", 100), "twice at most");
+        assert_eq!(faults.hits(), [("users skiptoken".to_owned(), 2)]);
     }
 }

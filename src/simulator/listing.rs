@@ -49,7 +49,7 @@ pub(super) fn answer(
     query: &Query,
     eventual: bool,
     origin: &str,
-    largest: Option<usize>,
+    (largest, circle): (Option<usize>, bool),
 ) -> Answer {
     let Listing { kind, max_top, default_top, filters } = listing;
     let select = match selection(kind, query.get("$select"), true) {
@@ -122,6 +122,9 @@ pub(super) fn answer(
             break;
         }
         items.push(shown(store, object, select.as_deref(), expand));
+    }
+    if circle {
+        next = Some(from);
     }
     let mut body = Map::new();
     body.insert("@odata.context".into(), format!("{origin}/v1.0/$metadata#{path}").into());

@@ -107,7 +107,7 @@ fn directory(request: &Request<'_>) -> Answer {
             &request.query,
             request.eventual,
             request.origin,
-            request.tenant.shared.options.list_page,
+            (request.tenant.shared.options.list_page, request.twist.circle),
         );
     }
     let (parent, last) = path.rsplit_once('/').unwrap_or(("", path));

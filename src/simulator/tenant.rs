@@ -171,6 +171,11 @@ impl Tenant {
         lock(&self.shared.faults).add(fault);
     }
 
+    /// How often each fault hit so far, by what it matches, in the order they were added.
+    pub fn fault_hits(&self) -> Vec<(String, u64)> {
+        lock(&self.shared.faults).hits()
+    }
+
     /// Takes all faults away.
     pub fn clear_faults(&self) {
         lock(&self.shared.faults).clear();

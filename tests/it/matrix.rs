@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use entra_mirror::simulator::{Action, Fault, Retry, Tenant, TenantOptions};
 use serde_json::{Value, json};
@@ -136,7 +136,17 @@ fn rows() -> Vec<Row> {
         row("change during a round", DELTA, Action::Change { events: 3 }).takes(Takes::NextRun),
         row("a row of a wrong type", DELTA, Action::Set { property: "displayName".into(), value: json!({"not": "text"}) })
             .takes(Takes::Resync),
-        row("unknown types of members", DELTA, Action::UnknownTypes).takes(Takes::Resync),
+        row(
+            "a wrong type in a listing",
+            &[Kind::Listing],
+            Action::Set { property: "userDisplayName".into(), value: json!({"not": "text"}) },
+        )
+        .takes(Takes::NextRun),
+        row("a wrong type in a log", &[Kind::Log], Action::Set { property: "userDisplayName".into(), value: json!({"not": "text"}) })
+            .takes(Takes::Resync),
+        row("an object left out of a listing", &[Kind::Listing], Action::Omit).takes(Takes::NextRun),
+        row("an event left out", &[Kind::Log], Action::Omit).takes(Takes::Resync),
+        row("unknown types of members", DELTA, Action::UnknownTypes).always().takes(Takes::Resync),
         row("an object left out", DELTA, Action::Omit).takes(Takes::Resync),
         row("a circle", PAGED, Action::Loop).refused("circles"),
         row("410 with Location", DELTA, Action::Gone { location: true }).later(),
@@ -150,6 +160,7 @@ fn rows() -> Vec<Row> {
 
 fn options(number: usize) -> TenantOptions {
     TenantOptions {
+        groups: Some(30),
         delta_page: 12,
         list_page: Some(12),
         sign_ins: 80,
@@ -161,8 +172,13 @@ fn options(number: usize) -> TenantOptions {
     }
 }
 
+fn met_by(row: &Row) -> impl Iterator<Item = &'static (&'static str, Kind, &'static str)> {
+    REPRESENTATIVES.iter().filter(|(_, kind, _)| row.kinds.contains(kind))
+}
+
+/// Puts the fault before each of the representatives.
 fn install(row: &Row, tenant: &Tenant) {
-    for (_, _, path) in REPRESENTATIVES.iter().filter(|(_, kind, _)| row.kinds.contains(kind)) {
+    for (_, _, path) in met_by(row) {
         let fault = Fault::new(path, row.action.clone()).times(row.times);
         let fault = if row.further { Fault { matching: format!("{} skiptoken", path.trim_end_matches('?')), ..fault } } else { fault };
         // Of what has several pages the second is hit, so that one has been stored by then.
@@ -203,8 +219,8 @@ fn meet(world: &World, tenant: &Tenant, row: &Row) -> Result<Vec<(Kind, String)>
         tenant.live(15);
     }
     install(row, tenant);
-    let command = if row.takes == Takes::Resync && !row.later { "resync" } else { "sync" };
-    let reports = sync(world, tenant, if row.later { "sync" } else { command });
+    let reports = sync(world, tenant, "sync");
+    let hits = tenant.fault_hits();
     tenant.clear_faults();
     let (mut took, mut differs) = (Takes::AtOnce, difference(world, tenant));
     let refused = |kind: Kind| {
@@ -239,6 +255,20 @@ fn meet(world: &World, tenant: &Tenant, row: &Row) -> Result<Vec<(Kind, String)>
     if took > row.takes {
         return Err(format!("took {took:?}, more than {:?}", row.takes));
     }
+    // A fault that hit nothing proves nothing.
+    let mut hit = BTreeMap::new();
+    for ((resource, kind, path), (_, times)) in met_by(row).zip(&hits) {
+        let (struck, of) = hit.entry(format!("{kind:?}")).or_insert((0, 0));
+        *of += 1;
+        *struck += u32::from(*times > 0);
+        if *times == 0 && !(row.further && one_page(path)) {
+            return Err(format!("{resource} was not hit: {hits:?}"));
+        }
+        let linkless = one_page(path) && matches!(row.action, Action::ForeignLink { .. });
+        if *times > 0 && !linkless && !row.says.is_empty() && reports.get(*resource).is_none_or(|(outcome, _)| outcome == "done") {
+            return Err(format!("{resource} was hit and not refused"));
+        }
+    }
     let cell = |kind: Kind, refused: &Option<(String, String)>| match (row.kinds.contains(&kind), refused) {
         (false, _) => "-".to_owned(),
         (true, Some((outcome, _))) => format!("refused ({outcome}), next run"),
@@ -250,7 +280,8 @@ fn meet(world: &World, tenant: &Tenant, row: &Row) -> Result<Vec<(Kind, String)>
         }
         .to_owned(),
     };
-    Ok(refusals.iter().map(|(kind, refused)| (*kind, cell(*kind, refused))).collect())
+    let counted = |kind: &Kind| hit.get(&format!("{kind:?}")).map(|(struck, of)| format!(" {struck}/{of}")).unwrap_or_default();
+    Ok(refusals.iter().map(|(kind, refused)| (*kind, cell(*kind, refused) + &counted(kind))).collect())
 }
 
 #[test]
@@ -288,4 +319,39 @@ fn every_fault_by_every_kind_of_resource() {
     }
     println!("{table}{} faults in {:.1} s", rows.len(), began.elapsed().as_secs_f64());
     assert!(wrong.is_empty(), "{table}\n{}", wrong.join("\n"));
+}
+
+/// Time in delta: changes that are told late, an older value after a newer one, tokens that live longer than promised, or no longer.
+#[test]
+fn delta_lags_goes_back_and_forgets() {
+    let day = Duration::from_secs(24 * 3600);
+    let world = World::one(TenantOptions { delta_lag: day / 24, delta_token_life: 14 * day, ..TenantOptions::new("contoso", 50, 30) });
+    let tenant = world.tenant();
+    world.sync(&[]);
+    world.assert_equal();
+    let user = tenant.ids(entra_mirror::simulator::Kind::User)[3].clone();
+    let name = || {
+        let sql = format!("SELECT display_name FROM users WHERE id = '{user}'");
+        open(&world.file()).query_row(&sql, [], |row| row.get::<_, String>(0)).expect("the row")
+    };
+    let before = name();
+    tenant.update(&user, json!({"displayName": "New Name"}));
+    world.sync(&[]);
+    assert_eq!(name(), before, "delta does not tell it yet");
+    tenant.advance(day / 12);
+    world.sync(&[]);
+    world.assert_equal();
+    assert_eq!(name(), "New Name");
+    let older = json!({"id": user, "displayName": before});
+    tenant.fault(Fault::new("users/delta", Action::Insert { objects: vec![older], last: true }).times(1));
+    world.sync(&[]);
+    assert_eq!(name(), before, "what Graph says last counts");
+    world.ok(&["resync", "--resource", "users"]);
+    world.assert_equal();
+    let mode = || world.sync(&["--resource", "users"])[0]["mode"].clone();
+    tenant.advance(10 * day);
+    assert_eq!(mode(), "incremental", "no validity is inferred from age");
+    tenant.advance(15 * day);
+    assert_eq!(mode(), "full");
+    world.assert_equal();
 }
