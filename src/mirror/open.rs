@@ -65,6 +65,7 @@ impl Mirror {
         let io = |source| MirrorError::Open { path: path.into(), source };
         let _alone = place::make_way(path).map_err(io)?;
         create_private(path, access).map_err(io)?;
+        place::same_mode(path);
         let from = look(path)?;
         let sql = |source| MirrorError::Sql { path: path.into(), source };
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;

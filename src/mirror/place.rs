@@ -87,6 +87,19 @@ pub(super) fn make_way(path: &Path) -> io::Result<Option<File>> {
     Ok(Some(lock))
 }
 
+/// Gives the log and its index the file's mode, as SQLite did when it made them: made while the file was read-only by mistake, they would
+/// stay so when the file's mode is corrected.
+pub(super) fn same_mode(path: &Path) {
+    let Ok(wanted) = fs::metadata(path).map(|found| found.permissions()) else { return };
+    for ending in ["-wal", "-shm"] {
+        let path = beside(path, ending);
+        if fs::metadata(&path).is_ok_and(|found| found.permissions() != wanted) {
+            // Not ours to change: opening it will tell.
+            let _ = fs::set_permissions(&path, wanted.clone());
+        }
+    }
+}
+
 /// A file that SQLite keeps beside another.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name: OsString = path.into();
