@@ -137,9 +137,9 @@ fn prune(mirror: &Mirror, sign_ins: &'static Resource, file: &Path, count: usize
         let began = Instant::now();
         let mut removed = 0;
         loop {
-            let portion = mirror.prune(sign_ins.table, &cut, 500).expect("no lock error");
+            let portion = mirror.prune(sign_ins.table, &cut, 2000).expect("no lock error");
             removed += portion;
-            if portion < 500 {
+            if portion < 2000 {
                 break;
             }
         }

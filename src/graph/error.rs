@@ -288,6 +288,10 @@ impl GraphError {
             Kind::ForeignLink { .. } | Kind::Redirect { .. } => {
                 "nothing was sent there. Check graph_url; if it is right, report this to Microsoft with the time".into()
             }
+            // Of what was tried before a request was given up only the text is left.
+            Kind::Transport { what: last, .. } | Kind::GaveUp { last, .. } if last.contains("Too many open files") => {
+                crate::mirror::DESCRIPTORS_HINT.into()
+            }
             Kind::Transport { timeout: true, .. } => "the network or the service is slow: the next run goes on from here".into(),
             Kind::Transport { .. } => "check the network, DNS, proxy and firewall between this machine and login_url and graph_url".into(),
             Kind::GaveUp { .. } => "run it again later, or raise [sync] give_up_after_secs; what was fetched is kept".into(),

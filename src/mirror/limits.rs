@@ -1,12 +1,9 @@
 //! What of this machine explains that a file could not be opened or written: a full disk, a size limit, too few descriptors.
 
 use std::ffi::CString;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// A file that is so near to the limit cannot take another page or piece of the log's index.
-const NEAR: u64 = 128 * 1024;
 /// A disk with less is full for our purposes: SQLite adds to the index of its log in pieces of 32 KiB.
 const FULL: u64 = 64 * 1024;
 /// With so few descriptors left opening a database (file, log, index, folder) fails, or just did.
@@ -38,20 +35,16 @@ pub(super) fn why_not_opened() -> Option<String> {
 
 /// What it means that a file could not be written, when the disk or a limit explains it.
 pub(super) fn why_not_written(path: &Path) -> Option<String> {
-    if let Some(limit) = limit(libc::RLIMIT_FSIZE) {
-        let size = |ending: &str| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(ending);
-            fs::metadata(name).map_or(0, |found| found.len())
-        };
-        if ["", "-wal", "-shm"].iter().any(|ending| size(ending).saturating_add(NEAR) >= limit) {
-            return Some(format!(
-                "this process may not write files larger than {limit} bytes: raise LimitFSIZE in its unit file (or `ulimit -f`); \
-                 the next run goes on where this one stopped"
-            ));
-        }
+    if free_bytes(path).is_some_and(|free| free < FULL) {
+        return Some(DISK_FULL.into());
     }
-    free_bytes(path).is_some_and(|free| free < FULL).then(|| DISK_FULL.into())
+    // How large the log was cannot be asked any more: it is gone with the connection.
+    limit(libc::RLIMIT_FSIZE).map(|limit| {
+        format!(
+            "this process may not write files larger than {limit} bytes: raise LimitFSIZE in its unit file (or `ulimit -f`); if the file is far \
+             from that, check the system log and the disk. The next run goes on where this one stopped"
+        )
+    })
 }
 
 /// What to do when the disk is full.

@@ -257,6 +257,7 @@ impl Mirror {
     /// Removes events before a time, at most `limit` in one short transaction; returns how many.
     pub fn prune(&self, table: &'static Table, before: &str, limit: u32) -> Result<u64, MirrorError> {
         let Some(time) = table.log_time else { return Ok(0) };
+        self.give_way();
         let mut writer = self.writer();
         let (name, key) = (table.name, table.key);
         let removed = Transaction::new(&mut writer.connection, TransactionBehavior::Immediate).and_then(|transaction| {

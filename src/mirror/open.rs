@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
@@ -16,6 +17,8 @@ use super::table::Table;
 
 /// How long a writer waits for another process's transaction before it gives up, when nothing else is said.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Portions of long work wait for others at most this long.
+const LONGEST_WAY: Duration = Duration::from_secs(1);
 /// Page cache of the writer in KiB. What a page of links touches must fit, or pages are written more than once.
 const CACHE_KIB: i64 = 32 * 1024;
 /// WAL pages (4 KiB each) after which a checkpoint is tried: 128 MiB. Random ids touch the same index pages again and again during a first
@@ -40,6 +43,8 @@ pub struct Mirror {
     tables: &'static [&'static Table],
     place: Place,
     writer: Mutex<Writer>,
+    /// Who waits for the writer now: long work in small portions lets them go first.
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -65,6 +70,7 @@ impl Mirror {
         let io = |source| MirrorError::Open { path: path.into(), source };
         let _alone = place::make_way(path).map_err(io)?;
         create_private(path, access).map_err(io)?;
+        place::same_mode(path);
         let from = look(path)?;
         let sql = |source| MirrorError::Sql { path: path.into(), source };
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -82,7 +88,13 @@ impl Mirror {
             source,
         })?;
         let place = Place::of(path).map_err(io)?;
-        Ok(Mirror { path: path.into(), tables, place, writer: Mutex::new(Writer { connection, oids: OidCache::default() }) })
+        Ok(Mirror {
+            path: path.into(),
+            tables,
+            place,
+            writer: Mutex::new(Writer { connection, oids: OidCache::default() }),
+            waiting: AtomicUsize::new(0),
+        })
     }
 
     /// The file.
@@ -104,12 +116,24 @@ impl Mirror {
 
     /// The writer, for one unit of work. Blocks while another resource of the tenant is written.
     pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let locked = self.writer.lock();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
         // A panic elsewhere rolled its transaction back when it was dropped; the cache is emptied before it is used again.
-        self.writer.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+        locked.unwrap_or_else(|poisoned: PoisonError<_>| {
             let mut guard = poisoned.into_inner();
             guard.oids.clear();
             guard
         })
+    }
+
+    /// Lets those go first who wait for the writer. A mutex promises nothing about turns, and whoever gives it back and takes it again at
+    /// once mostly gets it.
+    pub(super) fn give_way(&self) {
+        let began = Instant::now();
+        while self.waiting.load(Ordering::Relaxed) > 0 && began.elapsed() < LONGEST_WAY {
+            std::thread::sleep(Duration::from_micros(200));
+        }
     }
 
     pub(super) fn sql(&self, source: rusqlite::Error) -> MirrorError {

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::error::MirrorError;
 
@@ -13,12 +14,14 @@ use super::error::MirrorError;
 pub struct FileId {
     device: u64,
     inode: u64,
+    /// When it was made, where the file system says so: the number of a removed file is soon given to another.
+    made: Option<SystemTime>,
 }
 
 impl FileId {
     /// The file that stands under a path now.
     pub fn of(path: &Path) -> io::Result<FileId> {
-        fs::metadata(path).map(|found| FileId { device: found.dev(), inode: found.ino() })
+        fs::metadata(path).map(|found| FileId { device: found.dev(), inode: found.ino(), made: found.created().ok() })
     }
 }
 
@@ -84,6 +87,19 @@ pub(super) fn make_way(path: &Path) -> io::Result<Option<File>> {
     Ok(Some(lock))
 }
 
+/// Gives the log and its index the file's mode, as SQLite did when it made them: made while the file was read-only by mistake, they would
+/// stay so when the file's mode is corrected.
+pub(super) fn same_mode(path: &Path) {
+    let Ok(wanted) = fs::metadata(path).map(|found| found.permissions()) else { return };
+    for ending in ["-wal", "-shm"] {
+        let path = beside(path, ending);
+        if fs::metadata(&path).is_ok_and(|found| found.permissions() != wanted) {
+            // Not ours to change: opening it will tell.
+            let _ = fs::set_permissions(&path, wanted.clone());
+        }
+    }
+}
+
 /// A file that SQLite keeps beside another.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name: OsString = path.into();
@@ -116,7 +132,7 @@ mod tests {
         // A log that is not the one that was open stays.
         write(&wal);
         let _held = File::open(&wal).expect("held, so that its number is not given again");
-        let place = Place { log: Some(FileId { device: 0, inode: 0 }), ..place };
+        let place = Place { log: Some(FileId { device: 0, inode: 0, made: None }), ..place };
         place.take_log_along(&path);
         assert!(wal.exists());
     }

@@ -23,7 +23,7 @@ const VAIN: u32 = 8;
 /// Tries of a request for a window that can still be made smaller.
 const IMPATIENT: u32 = 2;
 /// Rows that one transaction of pruning removes.
-const PRUNE_ROWS: u32 = 500;
+const PRUNE_ROWS: u32 = 2000;
 
 /// One query of the log and how far it is read.
 struct Reader {
@@ -380,8 +380,6 @@ impl Run<'_> {
             if removed < u64::from(PRUNE_ROWS) || self.request.cancel.is_cancelled() {
                 return Ok(());
             }
-            // Others who want the writer come first.
-            tokio::task::yield_now().await;
         }
     }
 }

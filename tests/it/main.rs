@@ -1,8 +1,11 @@
 //! The real binary against the simulator, over sockets; the file compared with ground truth.
 
+mod child;
 mod events;
+mod exchanged;
 mod faults;
 mod flaky;
+mod local;
 mod logs;
 mod matrix;
 mod pacing;
