@@ -97,6 +97,12 @@ impl<'t> Merge<'t> {
     }
 
     pub fn item(&mut self, item: Item<'_>) -> rusqlite::Result<()> {
+        if let (Some(_), Some(since)) = (item.removed, self.beside_since)
+            && self.feed.told_since(&item.id, since)?
+        {
+            // It may have come back after that page was made.
+            return Ok(());
+        }
         match (item.removed, self.table.rows_of) {
             (Some(reason), None) => self.remove(&item.id, reason),
             (None, None) => self.upsert(item),

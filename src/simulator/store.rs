@@ -325,7 +325,10 @@ impl Store {
                     (link.removed, link.seq) = (true, seq);
                 }
             } else {
-                links.retain(|link| link.target != target || link.relation == Relation::Manager);
+                // Silently, and in its place: pages of a round that is under way count the links before them.
+                for link in links.iter_mut().filter(|link| link.target == target && link.relation != Relation::Manager) {
+                    link.removed = true;
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod chain;
 mod circles;
+mod ending;
 mod engine;
 mod lock;
 mod log;

@@ -41,7 +41,8 @@ fn fifteen_in_a_hundred_requests_fail_and_everything_is_mirrored() {
                     requests.len(),
                     began.elapsed().as_secs_f64()
                 );
-                assert!(failed > 5, "{failed} of {}", requests.len());
+                // Broken and truncated answers are not among them.
+                assert!(failed >= 3, "{failed} of {}", requests.len());
                 let file = world.file_of(tenant.name());
                 // Licences in detail are swept every few hours, which a few seconds are not.
                 assert_equal(&file, &tenant.ground_truth(), Without { licence_states: true, ..Without::default() });
