@@ -290,7 +290,8 @@ impl GraphError {
             }
             // Of what was tried before a request was given up only the text is left.
             Kind::Transport { what: last, .. } | Kind::GaveUp { last, .. } if last.contains("Too many open files") => {
-                crate::mirror::DESCRIPTORS_HINT.into()
+                "this process may not open more files: raise LimitNOFILE in its unit file (or `ulimit -n`); the next run goes on from here"
+                    .into()
             }
             Kind::Transport { timeout: true, .. } => "the network or the service is slow: the next run goes on from here".into(),
             Kind::Transport { .. } => "check the network, DNS, proxy and firewall between this machine and login_url and graph_url".into(),
