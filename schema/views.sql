@@ -337,16 +337,18 @@ CREATE VIEW unified_activities (
 ) AS
 SELECT s.id, 'sign_ins', s.created_date_time,
        CASE WHEN s.status_error_code = 0 THEN 'login'
-            WHEN s.status_error_code IN (50055, 50058, 50072, 50074, 50076, 50079, 50125, 50129, 50140, 50143, 50144, 51006, 52004, 65001, 70043, 70044, 16000)
+            WHEN s.interrupted
             THEN 'login_interrupted' ELSE 'login_failed' END,
        CASE WHEN s.user_id IS NOT NULL THEN 'user' WHEN coalesce(s.service_principal_id, '') <> '' THEN 'system' ELSE 'anonymous' END,
        coalesce(s.user_id, s.service_principal_id), coalesce(s.user_principal_name, s.service_principal_name),
        'application', coalesce(s.resource_id, s.app_id), coalesce(s.resource_display_name, s.app_display_name),
        CASE WHEN s.status_error_code = 0 THEN 'success'
-            WHEN s.status_error_code IN (50055, 50058, 50072, 50074, 50076, 50079, 50125, 50129, 50140, 50143, 50144, 51006, 52004, 65001, 70043, 70044, 16000)
+            WHEN s.interrupted
             THEN 'interrupted' ELSE 'failure' END,
        nullif(s.status_error_code, 0), s.status_failure_reason, s.ip_address, s.user_agent, s.client_app_used, s.correlation_id, 'Sign-in activity'
-FROM sign_ins AS s
+FROM (SELECT *, status_error_code IN (50055, 50058, 50072, 50074, 50076, 50079, 50125, 50129, 50140, 50143, 50144, 51006, 52004, 65001,
+                                      70043, 70044, 16000) AS interrupted
+      FROM sign_ins) AS s
 UNION ALL
 SELECT a.id, 'directory_audits', a.activity_date_time,
        CASE a.activity_display_name

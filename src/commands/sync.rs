@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::progress::Progress;
 use super::{Failure, Global, Outcome as CommandOutcome, output, work};
-use crate::resources::{Resource, Source};
 use crate::sync::{Mode, Outcome, RunReport, RunRequest, Trigger};
 
 #[derive(Debug, clap::Args)]
@@ -86,10 +85,9 @@ impl Reconcile {
 async fn run(global: &Global, what: What, mode: Mode, accept_sweep: bool, backfill: bool) -> CommandOutcome {
     let config = global.load()?;
     let chosen = work::choose(&config, &what.tenants, &what.resources)?;
-    let delta = |resource: &Resource| matches!(resource.definition.source, Source::Delta(_));
     let chosen: Vec<_> = match mode {
         // Listings are from scratch each time, and logs are read again by time.
-        Mode::Reconcile => chosen.into_iter().map(|(tenant, all)| (tenant, all.into_iter().filter(|r| delta(r)).collect())).collect(),
+        Mode::Reconcile => chosen.into_iter().map(|(tenant, all)| (tenant, all.into_iter().filter(|r| r.is_delta()).collect())).collect(),
         _ => chosen,
     };
     let engine = work::engine(&config, false, Arc::new(Progress::new(global.quiet || global.json)))?;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval};
+
+use super::every;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(15);
@@ -18,9 +20,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub fn start() -> Watch {
-        let mut interval = tokio::time::interval(EVERY);
-        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Watch { interval, last: (Instant::now(), Timestamp::now()) }
+        Watch { interval: every(EVERY), last: (Instant::now(), Timestamp::now()) }
     }
 
     /// Waits until the clock was set; returns by how much. A machine that slept looks like one whose clock was set forward, and needs the

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::live::{Live, TenantWork};
 use super::schedule::{interval, spread};
 use crate::config::{Config, Tenant};
-use crate::resources::{self, Resource, Source};
+use crate::resources::{self, Resource};
 use crate::sync::{Engine, Mode, Outcome, RunReport, RunRequest, Target, Trigger};
 
 /// A resource that is ruled out is tried again after this, then after twice as long, and so on.
@@ -114,9 +114,7 @@ impl Driver {
 
     /// At the start everything is due at once, within the limits.
     pub fn everything(&mut self) {
-        let keys: Vec<Key> =
-            self.config.tenants.iter().flat_map(|t| t.resources.iter().map(|resource| (t.name.clone(), *resource))).collect();
-        for key in keys {
+        for key in keys(&self.config) {
             self.enqueue(key, Duration::ZERO);
         }
     }
@@ -134,14 +132,9 @@ impl Driver {
 
     /// The weekly time has come: every delta resource is walked from scratch beside its live token.
     pub fn reconcile(&mut self) {
-        let deltas = |name: &&&'static str| resources::find(name).filter(|r| matches!(r.definition.source, Source::Delta(_)));
-        let keys: Vec<Key> = self
-            .config
-            .tenants
-            .iter()
-            .flat_map(|tenant| tenant.resources.iter().filter_map(|name| deltas(&name)).map(|r| (tenant.name.clone(), r.reconcile_key)))
-            .collect();
-        for key in keys {
+        for (tenant, name) in keys(&self.config) {
+            let Some(resource) = resources::find(name).filter(|resource| resource.is_delta()) else { continue };
+            let key = (tenant, resource.reconcile_key);
             // A walk takes long: tenants begin over an hour.
             let after = spread(&key.0, Duration::from_secs(2 * 3600));
             self.enqueue(key, after);
@@ -301,13 +294,12 @@ impl Driver {
         if config.metrics != self.config.metrics {
             tracing::warn!("metrics changes only with a restart");
         }
-        let old: BTreeSet<Key> = self.config.tenants.iter().flat_map(|t| t.resources.iter().map(|r| (t.name.clone(), *r))).collect();
+        let old: BTreeSet<Key> = keys(&self.config).into_iter().collect();
         self.config = Config { data_dir: self.config.data_dir.clone(), ..config };
         self.live.serves(work(&self.config));
         // Permissions may have been granted: what was ruled out is tried again.
         self.ruled_out.clear();
-        let new: Vec<Key> = self.config.tenants.iter().flat_map(|t| t.resources.iter().map(|r| (t.name.clone(), *r))).collect();
-        for key in new.into_iter().filter(|key| !old.contains(key)) {
+        for key in keys(&self.config).into_iter().filter(|key| !old.contains(key)) {
             self.enqueue(key, Duration::ZERO);
         }
     }
@@ -329,4 +321,9 @@ impl Driver {
 
 fn work(config: &Config) -> Vec<TenantWork> {
     config.tenants.iter().map(|tenant| TenantWork { name: tenant.name.clone(), resources: tenant.resources.clone() }).collect()
+}
+
+/// Everything that is mirrored.
+fn keys(config: &Config) -> Vec<Key> {
+    config.tenants.iter().flat_map(|tenant| tenant.resources.iter().map(|resource| (tenant.name.clone(), *resource))).collect()
 }

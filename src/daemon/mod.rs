@@ -34,6 +34,7 @@ const PULSE: Duration = Duration::from_secs(15);
 /// What the queue waits for is told this often, at debug.
 const TELL: Duration = Duration::from_secs(60);
 
+/// Ticks so far apart; one that was missed is not made up for.
 fn every(span: Duration) -> Interval {
     let mut interval = tokio::time::interval(span);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -24,33 +24,23 @@ pub(super) struct Ticker {
 }
 
 impl Ticker {
-    /// Starts a job for each resource that some tenant mirrors; it sends the resource's name.
+    /// Starts a job for each resource that some tenant mirrors; it sends the resource's name. Another sends [`RECONCILE`].
     pub async fn start(config: &Config, ticks: mpsc::Sender<&'static str>) -> anyhow::Result<Ticker> {
         let scheduler = JobScheduler::new().await.context("cannot start the scheduler")?;
-        for (resource, cron) in &config.schedule {
-            let (resource, ticks) = (*resource, ticks.clone());
-            if !config.tenants.iter().any(|tenant| tenant.resources.contains(&resource)) {
-                continue;
-            }
+        let mirrored = |resource: &str| config.tenants.iter().any(|tenant| tenant.resources.contains(&resource));
+        let resources = config.schedule.iter().filter(|(resource, _)| mirrored(resource)).map(|(resource, cron)| (*resource, cron));
+        for (what, cron) in resources.chain([(RECONCILE, &config.reconcile)]) {
+            let ticks = ticks.clone();
             let job = Job::new_async(cron.as_str(), move |_, _| {
                 let ticks = ticks.clone();
                 // When the driver is that far behind, the next tick will do.
                 Box::pin(async move {
-                    let _ = ticks.try_send(resource);
+                    let _ = ticks.try_send(what);
                 })
             })
-            .with_context(|| format!("schedule.{resource}"))?;
-            scheduler.add(job).await.with_context(|| format!("schedule.{resource}"))?;
+            .with_context(|| format!("schedule.{what}"))?;
+            scheduler.add(job).await.with_context(|| format!("schedule.{what}"))?;
         }
-        let weekly = ticks.clone();
-        let job = Job::new_async(config.reconcile.as_str(), move |_, _| {
-            let ticks = weekly.clone();
-            Box::pin(async move {
-                let _ = ticks.try_send(RECONCILE);
-            })
-        })
-        .context("schedule.reconcile")?;
-        scheduler.add(job).await.context("schedule.reconcile")?;
         scheduler.start().await.context("cannot start the scheduler")?;
         Ok(Ticker { scheduler })
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::Interval;
+
+use super::every;
 
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
@@ -37,13 +39,7 @@ pub(super) struct Watchdog {
 
 impl Watchdog {
     pub fn start() -> Watchdog {
-        let every = sd_notify::watchdog_enabled().map(|limit| (limit / 2).max(Duration::from_millis(100)));
-        let interval = every.map(|every| {
-            let mut interval = tokio::time::interval(every);
-            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            interval
-        });
-        Watchdog { interval }
+        Watchdog { interval: sd_notify::watchdog_enabled().map(|limit| every((limit / 2).max(Duration::from_millis(100)))) }
     }
 
     /// Waits until it is time, and feeds it.

@@ -7,6 +7,7 @@ use super::error::MirrorError;
 use super::item::Item;
 use super::merge::Merge;
 use super::open::Mirror;
+use super::sweep::forget_marks;
 use super::table::Table;
 
 /// When a sweep is improbable enough to be held.
@@ -140,8 +141,7 @@ impl Mirror {
             live.store(&transaction, resource)?;
             checkpoint.round = live.round;
             checkpoint.baseline_at = live.baseline_at;
-            transaction.prepare_cached("DELETE FROM round_marks WHERE resource = ?1")?.execute([key])?;
-            transaction.prepare_cached("DELETE FROM round_absences WHERE resource = ?1")?.execute([key])?;
+            forget_marks(&transaction, key)?;
             checkpoint.store(&transaction, key)?;
             transaction.commit()?;
             Ok(checkpoint)
@@ -153,8 +153,7 @@ impl Mirror {
     pub fn begin_round(&self, resource: &str, checkpoint: &Checkpoint) -> Result<(), MirrorError> {
         let mut writer = self.writer();
         let begun = Transaction::new(&mut writer.connection, TransactionBehavior::Immediate).and_then(|transaction| {
-            transaction.prepare_cached("DELETE FROM round_marks WHERE resource = ?1")?.execute([resource])?;
-            transaction.prepare_cached("DELETE FROM round_absences WHERE resource = ?1")?.execute([resource])?;
+            forget_marks(&transaction, resource)?;
             checkpoint.store(&transaction, resource)?;
             transaction.commit()
         });

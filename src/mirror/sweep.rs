@@ -65,9 +65,14 @@ impl<'t> Seen<'t> {
     }
 
     fn forget(&self) -> rusqlite::Result<()> {
-        self.connection.execute("DELETE FROM round_marks WHERE resource = ?1", [self.resource])?;
-        self.connection.execute("DELETE FROM round_absences WHERE resource = ?1", [self.resource]).map(|_| ())
+        forget_marks(self.connection, self.resource)
     }
+}
+
+/// Forgets what a full round has noted, when it ends or is begun anew.
+pub(super) fn forget_marks(connection: &Connection, resource: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM round_marks WHERE resource = ?1")?.execute([resource])?;
+    connection.prepare_cached("DELETE FROM round_absences WHERE resource = ?1")?.execute([resource]).map(|_| ())
 }
 
 impl Merge<'_> {

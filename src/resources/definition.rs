@@ -216,6 +216,11 @@ impl Resource {
         self.definition.name
     }
 
+    /// Whether it comes from a delta query.
+    pub fn is_delta(&self) -> bool {
+        matches!(self.definition.source, Source::Delta(_))
+    }
+
     pub(super) fn build(definition: &'static Definition) -> Resource {
         let mut columns = Vec::new();
         let mut link_tables: Vec<LinkTable> = Vec::new();

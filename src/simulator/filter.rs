@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::schema::Kind;
 use super::store::Object;
+use super::tokens::{Token, tokens};
 
 /// A filter, read.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,50 +17,6 @@ pub(super) enum Filter {
     Function(&'static str, String, String),
     /// Collection, member of its elements (empty: the element), value.
     Any(String, String, Value),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Token {
-    Word(String),
-    Text(String),
-    Open,
-    Close,
-    Comma,
-}
-
-fn tokens(text: &str) -> Option<Vec<Token>> {
-    let mut out = Vec::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            ' ' => {}
-            '(' => out.push(Token::Open),
-            ')' => out.push(Token::Close),
-            ',' => out.push(Token::Comma),
-            '\'' => {
-                let mut value = String::new();
-                loop {
-                    match chars.next()? {
-                        '\'' if chars.peek() == Some(&'\'') => {
-                            chars.next();
-                            value.push('\'');
-                        }
-                        '\'' => break,
-                        other => value.push(other),
-                    }
-                }
-                out.push(Token::Text(value));
-            }
-            first => {
-                let mut word = String::from(first);
-                while let Some(c) = chars.next_if(|c| !matches!(c, ' ' | '(' | ')' | ',' | '\'')) {
-                    word.push(c);
-                }
-                out.push(Token::Word(word));
-            }
-        }
-    }
-    Some(out)
 }
 
 struct Parser {

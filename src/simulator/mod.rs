@@ -23,6 +23,7 @@ mod strike;
 mod tenant;
 mod throttle;
 mod token;
+mod tokens;
 mod truth;
 mod words;
 

@@ -30,19 +30,7 @@ impl Run<'_> {
         let at = now();
         blocking(self.mirror, move |mirror| {
             let before = mirror.checkpoint(name)?;
-            let baseline_at = before.baseline_at.clone().or_else(|| Some(at.clone()));
-            let ok = Checkpoint {
-                baseline_at,
-                last_success_at: Some(at.clone()),
-                last_attempt_at: Some(at),
-                state: State::Ok,
-                reason: None,
-                remedy: None,
-                failures: 0,
-                refused_since: None,
-                ..before
-            };
-            mirror.store_checkpoint(name, &ok)
+            mirror.store_checkpoint(name, &Checkpoint { last_attempt_at: Some(at.clone()), ..succeeded(&before, &at) })
         })
         .await
     }
@@ -60,16 +48,8 @@ impl Run<'_> {
             phase_reason: None,
             phase_started_at: None,
             attempts: 0,
-            baseline_at: checkpoint.baseline_at.clone().or_else(time),
-            last_success_at: time(),
             last_full_at: if full { time() } else { checkpoint.last_full_at.clone() },
-            state: State::Ok,
-            reason: None,
-            remedy: None,
-            failures: 0,
-            refused_since: None,
-            held: None,
-            ..checkpoint.clone()
+            ..succeeded(checkpoint, at)
         }
     }
 
@@ -146,6 +126,21 @@ impl Run<'_> {
         self.report.hint = hint;
         let key = self.key();
         blocking(self.mirror, move |mirror| mirror.store_checkpoint(key, &checkpoint)).await
+    }
+}
+
+/// The checkpoint when all is well: what was wrong before is over.
+fn succeeded(checkpoint: &Checkpoint, at: &str) -> Checkpoint {
+    Checkpoint {
+        baseline_at: checkpoint.baseline_at.clone().or_else(|| Some(at.to_owned())),
+        last_success_at: Some(at.to_owned()),
+        state: State::Ok,
+        reason: None,
+        remedy: None,
+        failures: 0,
+        refused_since: None,
+        held: None,
+        ..checkpoint.clone()
     }
 }
 

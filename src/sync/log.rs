@@ -69,13 +69,10 @@ impl Run<'_> {
             let progress = progress.unwrap_or_else(|| first(stream.name, at, self.oldest(at)));
             readers.push(Reader { stream, progress });
         }
-        for reader in &mut readers {
-            match self.present(log, reader, at).await? {
-                End::Complete => {}
-                end => return Ok(end),
-            }
+        match self.present_of_all(log, &mut readers, at).await? {
+            End::Complete => {}
+            end => return Ok(end),
         }
-        self.present_is_read().await?;
         self.prune(at).await?;
         let (began, mut looked) = (Instant::now(), Instant::now());
         while let Some(reader) = readers.iter_mut().find(|reader| reader.progress.backfill_to.is_some()) {
@@ -94,16 +91,25 @@ impl Run<'_> {
                     Ok(at) => at,
                     Err(error) => return Ok(End::Failed(error)),
                 };
-                for reader in &mut readers {
-                    match self.present(log, reader, at).await? {
-                        End::Complete => {}
-                        end => return Ok(end),
-                    }
+                match self.present_of_all(log, &mut readers, at).await? {
+                    End::Complete => {}
+                    end => return Ok(end),
                 }
-                self.present_is_read().await?;
             }
         }
         self.report.backfill_share = None;
+        Ok(End::Complete)
+    }
+
+    /// Reads the present of every query of the log, and says so in the checkpoint.
+    async fn present_of_all(&mut self, log: LogSource, readers: &mut [Reader], at: Timestamp) -> Result<End, MirrorError> {
+        for reader in readers {
+            match self.present(log, reader, at).await? {
+                End::Complete => {}
+                end => return Ok(end),
+            }
+        }
+        self.present_is_read().await?;
         Ok(End::Complete)
     }
 
@@ -288,11 +294,7 @@ impl Run<'_> {
     fn fetch_events(&self, link: Link, patient: bool, backfill: bool) -> tokio::task::JoinHandle<Result<Page, GraphError>> {
         let client = self.client.clone();
         let workload = self.resource.definition.workload;
-        let priority = match (backfill, self.request.trigger) {
-            (true, _) => Priority::Backfill,
-            (false, Trigger::Command) => Priority::Interactive,
-            (false, Trigger::Schedule) => Priority::Scheduled,
-        };
+        let priority = if backfill { Priority::Backfill } else { self.request.trigger.priority() };
         let max_attempts = (!patient).then_some(IMPATIENT);
         tokio::spawn(async move { client.page(Call { link: &link, workload, priority, eventual: false, max_attempts }).await })
     }

@@ -9,7 +9,7 @@ use super::ending::{abandoned, restart};
 use super::engine::blocking;
 use super::plan::{Plan, plan};
 use super::types::{Mode, Observer, RunReport, RunRequest, SLOW_PAGE, Target, Trigger};
-use crate::graph::{GraphError, Link, Page, Priority, RefusalKind, TenantClient};
+use crate::graph::{GraphError, Link, Page, RefusalKind, TenantClient};
 use crate::mirror::{self, Applied, Checkpoint, Ending, HoldRules, Mirror, MirrorError, Phase, now};
 use crate::resources::{self, Resource, Source, decode};
 
@@ -67,10 +67,6 @@ impl Run<'_> {
         }
     }
 
-    fn is_delta(&self) -> bool {
-        matches!(self.resource.definition.source, Source::Delta(_))
-    }
-
     /// The first query of a full round.
     fn first_query(&self, selection: &str) -> String {
         match self.resource.definition.source {
@@ -124,7 +120,7 @@ impl Run<'_> {
         let name = self.resource.name();
         let selection = self.resource.selection(self.extra(), self.target.cloud);
         let trigger = self.request.trigger;
-        let first = plan(checkpoint, &selection, self.is_delta(), self.request.mode, trigger, jiff::Timestamp::now());
+        let first = plan(checkpoint, &selection, self.resource.is_delta(), self.request.mode, trigger, jiff::Timestamp::now());
         if first == Plan::Leave {
             return Ok(End::Left);
         }
@@ -142,7 +138,7 @@ impl Run<'_> {
                 End::Failed(error) if restarts < RESTARTS => error,
                 end => return Ok(end),
             };
-            let Some(again) = restart(&error, checkpoint, self.is_delta()) else {
+            let Some(again) = restart(&error, checkpoint, self.resource.is_delta()) else {
                 return Ok(End::Failed(error));
             };
             tracing::info!(tenant = self.target.name, resource = name, %error, "starting the round over");
@@ -278,12 +274,7 @@ impl Run<'_> {
 
     /// Starts fetching a chain.
     fn chain(&self, link: Link) -> Chain {
-        let workload = self.resource.definition.workload;
-        let priority = match self.request.trigger {
-            Trigger::Command => Priority::Interactive,
-            Trigger::Schedule => Priority::Scheduled,
-        };
-        Chain::start(self.client.clone(), link, workload, priority)
+        Chain::start(self.client.clone(), link, self.resource.definition.workload, self.request.trigger.priority())
     }
 
     /// Stores pages that follow one another, with the cursor that follows the last; `checkpoint` becomes what was stored.

@@ -102,6 +102,14 @@ pub enum Trigger {
 }
 
 impl Trigger {
+    /// How its requests are ranked.
+    pub(super) fn priority(self) -> graph::Priority {
+        match self {
+            Trigger::Command => graph::Priority::Interactive,
+            Trigger::Schedule => graph::Priority::Scheduled,
+        }
+    }
+
     /// The word in `sync_runs.triggered_by`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -6,6 +6,8 @@ use std::cmp::Ordering;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::simulator::tokens::{Token, tokens};
+
 /// What a filter compares with.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Literal {
@@ -35,54 +37,18 @@ pub(super) const STARTS: Operators = 4;
 pub(super) const CONTAINS: Operators = 8;
 pub(super) const ANY: Operators = 16;
 
-#[derive(Clone, Debug, PartialEq)]
-enum Token {
-    Word(String),
-    Text(String),
-    Open,
-    Close,
-    Comma,
-}
-
-fn tokens(text: &str) -> Option<Vec<Token>> {
-    let mut out = Vec::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let token = match c {
-            ' ' => continue,
-            '(' => Token::Open,
-            ')' => Token::Close,
-            ',' => Token::Comma,
-            '\'' => {
-                let mut value = String::new();
-                loop {
-                    match chars.next()? {
-                        // A doubled quote stands for one.
-                        '\'' if chars.next_if_eq(&'\'').is_some() => value.push('\''),
-                        '\'' => break,
-                        other => value.push(other),
-                    }
-                }
-                Token::Text(value)
+/// The tokens of a filter, with the variable of a lambda as a word of its own: `t:t/id` and `t: t/id` are the same.
+fn lambda_tokens(text: &str) -> Option<Vec<Token>> {
+    let split = |token: Token| match token {
+        Token::Word(word) => match word.split_once(':') {
+            Some((variable, rest)) if !rest.is_empty() && variable.chars().all(char::is_alphabetic) => {
+                vec![Token::Word(format!("{variable}:")), Token::Word(rest.to_owned())]
             }
-            first => {
-                let mut word = String::from(first);
-                while let Some(c) = chars.next_if(|c| !matches!(c, ' ' | '(' | ')' | ',' | '\'')) {
-                    word.push(c);
-                }
-                // `t:t/id` and `t: t/id` are the same.
-                match word.split_once(':') {
-                    Some((variable, rest)) if !rest.is_empty() && variable.chars().all(char::is_alphabetic) => {
-                        out.push(Token::Word(format!("{variable}:")));
-                        Token::Word(rest.to_owned())
-                    }
-                    _ => Token::Word(word),
-                }
-            }
-        };
-        out.push(token);
-    }
-    Some(out)
+            _ => vec![Token::Word(word)],
+        },
+        other => vec![other],
+    };
+    Some(tokens(text)?.into_iter().flat_map(split).collect())
 }
 
 struct Parser {
@@ -215,7 +181,7 @@ fn after(at: Timestamp) -> Timestamp {
 impl Clause {
     /// Reads a filter; `None` when it is malformed.
     pub fn parse(text: &str) -> Option<Clause> {
-        let mut parser = Parser { tokens: tokens(text)?.into_iter().peekable(), variable: None, depth: 0 };
+        let mut parser = Parser { tokens: lambda_tokens(text)?.into_iter().peekable(), variable: None, depth: 0 };
         let clause = parser.some()?;
         parser.tokens.next().is_none().then_some(clause)
     }
