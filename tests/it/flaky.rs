@@ -34,15 +34,10 @@ fn fifteen_in_a_hundred_requests_fail_and_everything_is_mirrored() {
                 tenant.live(20);
                 world.ok(&["sync", "--tenant", tenant.name()]);
                 let requests = tenant.requests();
-                let failed = requests.iter().filter(|request| request.status >= 400).count();
-                println!(
-                    "{}: {} requests, {failed} answered with an error, {:.1} s",
-                    tenant.name(),
-                    requests.len(),
-                    began.elapsed().as_secs_f64()
-                );
-                // Broken and truncated answers are not among them.
-                assert!(failed >= 3, "{failed} of {}", requests.len());
+                // What was struck: broken and truncated answers stand as 200 among the requests.
+                let failed: u64 = tenant.fault_hits().iter().map(|(_, hits)| hits).sum();
+                println!("{}: {} requests, {failed} struck, {:.1} s", tenant.name(), requests.len(), began.elapsed().as_secs_f64());
+                assert!(failed > 5, "{failed} of {}", requests.len());
                 let file = world.file_of(tenant.name());
                 // Licences in detail are swept every few hours, which a few seconds are not.
                 assert_equal(&file, &tenant.ground_truth(), Without { licence_states: true, ..Without::default() });
