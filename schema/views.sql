@@ -443,12 +443,10 @@ WITH records AS (
 ),
 -- A record of the same principal, role and direction belongs to the one before it when it follows within two minutes or has the same correlation.
 marked AS (
-    SELECT r.*, action LIKE '%removed' OR action = 'activation_ended' AS takes,
-           r.action LIKE 'eligible%' AS eligible,
-           lag(r.at) OVER one AS previous_at, lag(r.correlation_id) OVER one AS previous_correlation
-    FROM records AS r
-    WINDOW one AS (PARTITION BY r.principal_id, lower(r.role_name), r.action LIKE 'eligible%', r.action IN ('removed', 'eligible_removed', 'activation_ended')
-                   ORDER BY r.at, r.id)
+    SELECT r.*, lag(r.at) OVER one AS previous_at, lag(r.correlation_id) OVER one AS previous_correlation
+    FROM (SELECT *, action LIKE 'eligible%' AS eligible, action IN ('removed', 'eligible_removed', 'activation_ended') AS takes
+          FROM records) AS r
+    WINDOW one AS (PARTITION BY r.principal_id, lower(r.role_name), r.eligible, r.takes ORDER BY r.at, r.id)
 ),
 numbered AS (
     SELECT m.*,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use entra_mirror::mirror::{Access, Checkpoint, EventPage, LogProgress, Mirror, Page};
+use entra_mirror::mirror::{Access, Checkpoint, EventPage, LogProgress, Mirror, Page, file_mark};
 use entra_mirror::resources::{self, Resource, decode, decode_event};
 use jiff::Timestamp;
 
@@ -31,22 +31,14 @@ fn main() {
 }
 
 fn line(what: &str, rows: usize, seconds: f64, file: &Path) {
+    let mark = file_mark(file);
+    let mib = |bytes: u64| bytes as f64 / 1_048_576.0;
     println!(
         "{what:<44} {rows:>9} rows {seconds:>8.2} s {:>10.0} rows/s  file {:>7.1} MiB  WAL {:>6.1} MiB",
         rows as f64 / seconds,
-        mib(file),
-        mib(&wal(file))
+        mib(mark.file_bytes),
+        mib(mark.wal_bytes)
     );
-}
-
-fn wal(file: &Path) -> std::path::PathBuf {
-    let mut wal = file.as_os_str().to_owned();
-    wal.push("-wal");
-    wal.into()
-}
-
-fn mib(file: &Path) -> f64 {
-    std::fs::metadata(file).map_or(0.0, |m| m.len() as f64 / 1_048_576.0)
 }
 
 /// An event like Graph's: about two kilobytes.

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixListener;
 
+use crate::sync::lock_folder;
+
 /// The kernel's limit of a socket's path, bytes, less the ending of the temporary name. `man 7 unix`
 const LONGEST_PATH: usize = 107 - 4;
 
 /// Where the daemon of a data directory listens.
 pub(super) fn path(data_dir: &Path) -> PathBuf {
-    data_dir.join(".locks").join("daemon.sock")
+    lock_folder(data_dir).join("daemon.sock")
 }
 
 /// The socket, removed when it is dropped.

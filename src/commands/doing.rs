@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::output;
 use crate::config::Tenant;
+use crate::graph::Waiting;
 
 /// The daemon's part in a tenant's status. Lanes, runs and failures are as the daemon tells them: it may be of another version.
 #[derive(Debug, Serialize)]
@@ -32,13 +33,6 @@ struct Lane {
     paused_for_seconds: f64,
     reason: Option<String>,
     tenant: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Waiting {
-    interactive: u64,
-    scheduled: u64,
-    backfill: u64,
 }
 
 #[derive(Deserialize)]
@@ -74,19 +68,14 @@ pub(super) fn headline(daemon: Option<&Value>) -> String {
     match daemon {
         None => "No daemon answers: this is what the files say.".into(),
         Some(daemon) => format!(
-            "The daemon (process {}, version {}) runs since {}: {} runs in progress, {} due.",
+            "The daemon (process {}, version {}) runs since {} UTC: {} runs in progress, {} due.",
             daemon["pid"],
             daemon["version"].as_str().unwrap_or("unknown"),
-            minute(daemon["started_at"].as_str().unwrap_or_default()),
+            output::minute(daemon["started_at"].as_str().unwrap_or_default()),
             list(daemon, "runs").count(),
             daemon["due_runs"],
         ),
     }
-}
-
-/// `2026-11-23T08:04:59.000Z` as `2026-11-23 08:04 UTC`.
-fn minute(time: &str) -> String {
-    format!("{} UTC", time.get(..16).unwrap_or(time).replace('T', " "))
 }
 
 impl Doing {
@@ -114,7 +103,7 @@ impl Doing {
         lines.extend(read::<Breaker>(&self.breakers).filter_map(|breaker| breaker.line()));
         lines.extend(read::<Failed>(&self.failures).map(|failed| {
             let message = failed.message.as_deref().unwrap_or("it did not say why");
-            format!("{} last failed at {}: {}", failed.resource, minute(&failed.at), output::cell(message, 200))
+            format!("{} last failed at {} UTC: {}", failed.resource, output::minute(&failed.at), output::cell(message, 200))
         }));
         lines
     }
@@ -128,14 +117,14 @@ fn read<T: for<'de> Deserialize<'de>>(values: &[Value]) -> impl Iterator<Item = 
 impl Lane {
     /// `directory: 3 waiting, paused 12 s (...), 410 of 3,325 units used`; `None` when nothing goes on in it.
     fn line(&self) -> Option<String> {
-        let waiting = self.waiting.interactive + self.waiting.scheduled + self.waiting.backfill;
+        let waiting = self.waiting.total();
         let paused = self.paused_for_seconds > 0.0;
         if waiting == 0 && self.in_flight == 0 && !paused {
             return None;
         }
         let mut parts = Vec::new();
         if waiting > 0 {
-            parts.push(format!("{} waiting", output::thousands(waiting)));
+            parts.push(format!("{} waiting", output::thousands(waiting as u64)));
         }
         if self.in_flight > 0 {
             parts.push(format!("{} under way", self.in_flight));

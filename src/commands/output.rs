@@ -56,6 +56,11 @@ pub(super) fn bytes(number: u64) -> String {
     if unit == 0 { format!("{number} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
+/// `2026-11-23T08:04:59.000Z` as `2026-11-23 08:04`.
+pub(super) fn minute(time: &str) -> String {
+    time.get(..16).unwrap_or(time).replace('T', " ")
+}
+
 /// A span of seconds for people: `42 s`, `5 min`, `3 h`, `2 d`.
 pub(super) fn age(seconds: i64) -> String {
     match seconds {

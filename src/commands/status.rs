@@ -119,11 +119,11 @@ fn next_run(schedule: &str, now: Timestamp) -> Option<String> {
 /// What a log holds from when to when, what is still to come, and how late events were.
 fn log_lines(resource: &str, log: &LogStatus) -> Vec<String> {
     let Some((from, to)) = log.from.as_deref().zip(log.to.as_deref()) else { return Vec::new() };
-    let minute = |text: &str| text.get(..16).unwrap_or(text).replace('T', " ");
-    let mut lines = vec![format!("  {resource} holds {} to {} UTC", minute(from), minute(to))];
+    let mut lines = vec![format!("  {resource} holds {} to {} UTC", output::minute(from), output::minute(to))];
     for stream in &log.streams {
         let name = if stream.stream.is_empty() { String::new() } else { format!("{}: ", stream.stream) };
-        let mut line = format!("    {name}complete from {} to {}", minute(&stream.complete_from), minute(&stream.complete_to));
+        let mut line =
+            format!("    {name}complete from {} to {}", output::minute(&stream.complete_from), output::minute(&stream.complete_to));
         if let Some(share) = stream.backfill_share {
             line.push_str(&format!("; {:.0} % of what is older is fetched", share * 100.0));
         }

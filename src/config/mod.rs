@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use load::{DEFAULT_FILES, load};
 pub use mistakes::{ConfigError, Mistake, closest};
-pub use validate::parse_cron;
+pub use validate::{RECONCILE, parse_cron};
 
 use crate::graph::{Budgets, Origin, SecretSource};
 

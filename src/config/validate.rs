@@ -10,8 +10,9 @@ use super::{Cloud, Config, LogSettings, SyncSettings, Tenant, budgets, secrets};
 use crate::graph::{Origin, SecretSource};
 use crate::resources;
 
-/// Name in `[schedule]` of what is done beside the live tokens, and its default: in the night to Sunday.
-const RECONCILE: &str = "reconcile";
+/// Name in `[schedule]` of what is done beside the live tokens, and its default: in the night to Sunday. No resource
+/// is called so.
+pub const RECONCILE: &str = "reconcile";
 const WEEKLY: &str = "0 30 2 * * SUN";
 
 /// Collects mistakes and warnings.

@@ -85,12 +85,11 @@ impl Driver {
         tracing::debug!(running = self.running.len(), due = self.ready.len(), later = self.later.len(), "runs");
         for lane in self.engine.queue_status() {
             let Some(reason) = lane.reason else { continue };
-            let waiting = lane.waiting.interactive + lane.waiting.scheduled + lane.waiting.backfill;
             let (used, allowed, paused_seconds) = (lane.used, lane.allowed, lane.paused_for_seconds);
             tracing::debug!(
                 tenant = lane.tenant,
                 workload = lane.workload,
-                waiting,
+                waiting = lane.waiting.total(),
                 in_flight = lane.in_flight,
                 used,
                 allowed,
@@ -134,7 +133,7 @@ impl Driver {
     pub fn reconcile(&mut self) {
         for (tenant, name) in keys(&self.config) {
             let Some(resource) = resources::find(name).filter(|resource| resource.is_delta()) else { continue };
-            let key = (tenant, resource.reconcile_key);
+            let key = (tenant, resource.table.reconcile_key);
             // A walk takes long: tenants begin over an hour.
             let after = spread(&key.0, Duration::from_secs(2 * 3600));
             self.enqueue(key, after);

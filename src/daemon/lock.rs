@@ -5,12 +5,14 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use crate::sync::lock_folder;
+
 /// Takes the lock; it is held until the file is dropped.
 ///
 /// # Errors
 /// A sentence that names the daemon that has it.
 pub fn lock_data_dir(data_dir: &Path) -> Result<File, String> {
-    let folder = data_dir.join(".locks");
+    let folder = lock_folder(data_dir);
     let path = folder.join("daemon");
     let cannot = |error: std::io::Error| format!("cannot lock {}: {error}", path.display());
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(cannot)?;

@@ -21,10 +21,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, RECONCILE};
 use crate::sync::Engine;
 use driver::Driver;
-use schedule::{RECONCILE, Ticker};
+use schedule::Ticker;
 
 /// Ticks that wait to be handled; there are as many resources at most, and a tick that is lost is followed by the next.
 const TICKS: usize = 256;

@@ -8,15 +8,12 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_cron_scheduler::{Job, JobScheduler};
 
-use crate::config::Config;
+use crate::config::{Config, RECONCILE};
 
 /// Tenants start within this share of the interval after a tick, so that a thousand do not start at once.
 const SPREAD_SHARE: f64 = 0.5;
 /// But not later than this.
 const LONGEST_SPREAD: Duration = Duration::from_secs(300);
-
-/// What is sent when the weekly time has come; no resource is called so.
-pub(super) const RECONCILE: &str = "reconcile";
 
 /// The running cron jobs.
 pub(super) struct Ticker {

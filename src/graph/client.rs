@@ -137,9 +137,7 @@ impl Client {
         let tokens = tokens.entry(key).or_insert_with(|| Arc::new(Tokens::new(endpoint.clone())));
         TenantClient { shared: Arc::clone(&self.shared), tokens: Arc::clone(tokens), endpoint: Arc::new(endpoint) }
     }
-}
 
-impl Client {
     /// What the queue holds, lane by lane, and why it waits. Cheap to call.
     pub fn queue_status(&self) -> Vec<LaneStatus> {
         self.shared.queue.status()
@@ -361,7 +359,7 @@ impl TenantClient {
         let (status, headers) = (response.status(), response.headers().clone());
         let signals = Signals::read(&headers);
         let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        self.compare_clocks(&text(DATE));
+        self.compare_clocks(&headers);
         let body = super::body::read(response, self.shared.settings.max_body_bytes, path).await;
         if status == StatusCode::OK {
             // A body that breaks off is the connection's fault; one that is no page is an answer none the less.
@@ -426,9 +424,8 @@ impl TenantClient {
     }
 
     /// A wrong clock makes tokens look expired or not yet valid, so it is told, once an hour.
-    fn compare_clocks(&self, date: &str) {
-        let Ok(theirs) = httpdate::parse_http_date(date) else { return };
-        self.tokens.clock.answered(theirs);
+    fn compare_clocks(&self, headers: &HeaderMap) {
+        let Some(theirs) = self.tokens.clock.heard(headers) else { return };
         let ours = SystemTime::now();
         let apart = ours.duration_since(theirs).or_else(|_| theirs.duration_since(ours)).unwrap_or_default();
         if apart <= SKEW {

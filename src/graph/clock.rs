@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
+use http::header::DATE;
+
 /// `Date` has whole seconds and answers take a while: a smaller difference says nothing.
 const TOLERANCE_MILLIS: i64 = 2000;
 
@@ -13,8 +16,14 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Takes note of an answer's `Date`.
-    pub fn answered(&self, theirs: SystemTime) {
+    /// Takes note of the `Date` of an answer, and gives it; `None` when there is none that can be read.
+    pub fn heard(&self, headers: &HeaderMap) -> Option<SystemTime> {
+        let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+        self.answered(date);
+        Some(date)
+    }
+
+    fn answered(&self, theirs: SystemTime) {
         let ours = SystemTime::now();
         let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         let ahead = match theirs.duration_since(ours) {

@@ -120,10 +120,7 @@ impl Tokens {
         let request = reqwest::Request::try_from(request).map_err(|e| SendError(GraphError::transport(&e)))?;
         let response = http.execute(request).await.map_err(|e| SendError(GraphError::transport(&e)))?;
         let status = response.status();
-        let date = response.headers().get(http::header::DATE).and_then(|date| date.to_str().ok());
-        if let Some(date) = date.and_then(|date| httpdate::parse_http_date(date).ok()) {
-            self.clock.answered(date);
-        }
+        self.clock.heard(response.headers());
         let body = super::body::read(response, LONGEST_ANSWER, "the token endpoint").await.map_err(SendError)?;
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         if !status.is_success() {

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use super::checkpoint::Checkpoint;
 use super::error::MirrorError;
 use super::open::open_reader;
+use super::place::beside;
 use super::table::Table;
 
 /// Sizes and times by which it is seen that a file changed.
@@ -36,10 +37,8 @@ pub struct Freshness {
 
 /// Looks at a file from outside; all 0 when there is none.
 pub fn file_mark(path: &Path) -> FileMark {
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
     let look = |path: &Path| std::fs::metadata(path).map_or((0, None), |meta| (meta.len(), meta.modified().ok()));
-    let ((file_bytes, file), (wal_bytes, log)) = (look(path), look(Path::new(&wal)));
+    let ((file_bytes, file), (wal_bytes, log)) = (look(path), look(&beside(path, "-wal")));
     FileMark { file_bytes, wal_bytes, changed: [file, log] }
 }
 

@@ -58,8 +58,7 @@ impl Late {
 
     /// JSON object of the counts that are not 0.
     pub fn json(&self) -> String {
-        let counts = Late::STEPS.iter().zip(self.counts).filter(|(_, count)| *count > 0);
-        serde_json::Value::Object(counts.map(|((name, _), count)| ((*name).to_owned(), count.into())).collect()).to_string()
+        serde_json::to_value(self).unwrap_or_default().to_string()
     }
 
     fn parse(text: &str) -> Late {
@@ -213,7 +212,7 @@ impl Mirror {
                 let mut children: Vec<Children<'_>> =
                     page.table.children.iter().map(|child| Children::new(&transaction, child)).collect::<Result<_, _>>()?;
                 let mut feed = Feed::new(&transaction, page.now)?;
-                let time = page.table.log_time.and_then(|time| page.table.column(time));
+                let time = page.table.time_column();
                 for item in page.items {
                     let stands = rows.find(&item.id)?;
                     let values = item.values.iter().map(|value| value.as_ref().unwrap_or(&Value::Null));

@@ -101,7 +101,7 @@ pub(super) fn same_mode(path: &Path) {
 }
 
 /// A file that SQLite keeps beside another.
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name: OsString = path.into();
     name.push(ending);
     name.into()

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::checkpoint::{Checkpoint, Phase};
 use super::error::MirrorError;
+use super::freshness::{FileMark, file_mark};
 use super::log::LogStatus;
 use super::open::{Mirror, open_reader};
 use super::page::Held;
@@ -78,9 +79,6 @@ pub fn status(path: &Path, tables: &'static [&'static Table]) -> Result<TenantSt
         Err(MirrorError::Open { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
     let resources = tables
         .iter()
         .map(|table| match &connection {
@@ -89,8 +87,8 @@ pub fn status(path: &Path, tables: &'static [&'static Table]) -> Result<TenantSt
         })
         .collect::<Result<_, _>>()
         .map_err(|source| MirrorError::Sql { path: path.into(), source })?;
-    let wal_bytes = size(Path::new(&wal));
-    Ok(TenantStatus { exists: connection.is_some(), file_bytes: size(path), wal_bytes, warning: wal_warning(wal_bytes), resources })
+    let FileMark { file_bytes, wal_bytes, .. } = file_mark(path);
+    Ok(TenantStatus { exists: connection.is_some(), file_bytes, wal_bytes, warning: wal_warning(wal_bytes), resources })
 }
 
 impl Mirror {
@@ -111,7 +109,7 @@ fn resource(connection: &Connection, table: &'static Table) -> rusqlite::Result<
     let checkpoint = Checkpoint::load(connection, table.name)?.unwrap_or_default();
     let rows = count(connection, table.name)?;
     let links = table.links.iter().map(|link| Ok((link.view, count(connection, link.name)?))).collect::<rusqlite::Result<_>>()?;
-    let beside = Checkpoint::load(connection, &format!("{}/reconcile", table.name))?;
+    let beside = Checkpoint::load(connection, table.reconcile_key)?;
     let status = describe(table, checkpoint, rows, links, super::log::status(connection, table)?);
     Ok(ResourceStatus { reconciled_at: beside.and_then(|beside| beside.last_success_at), ..status })
 }

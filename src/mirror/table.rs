@@ -79,11 +79,18 @@ pub struct Table {
     pub never_empty: bool,
     /// Of a log: the column with the time of an event.
     pub log_time: Option<&'static str>,
+    /// Key of the checkpoint of a full round beside the live delta token.
+    pub reconcile_key: &'static str,
 }
 
 impl Table {
     /// Position of a column by name.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|c| c.name == name)
+    }
+
+    /// Of a log: position of the column with the time of an event.
+    pub fn time_column(&self) -> Option<usize> {
+        self.log_time.and_then(|time| self.column(time))
     }
 }

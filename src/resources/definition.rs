@@ -206,8 +206,6 @@ pub struct Resource {
     pub(super) nested: Vec<(Vec<&'static str>, usize, Kind)>,
     /// Position of the column `raw`.
     pub(super) raw: Option<usize>,
-    /// Key of the checkpoint of a full round beside the live delta token.
-    pub reconcile_key: &'static str,
 }
 
 impl Resource {
@@ -294,8 +292,9 @@ impl Resource {
                 Source::Log(log) => Some(leak(snake_case(log.time))),
                 _ => None,
             },
+            reconcile_key: leak(format!("{}/reconcile", definition.name)),
         }));
-        Resource { definition, table, targets, nested, raw, reconcile_key: leak(format!("{}/reconcile", definition.name)) }
+        Resource { definition, table, targets, nested, raw }
     }
 
     /// Names for `$select`, the configured extra ones last. What the cloud does not have is left out: Graph refuses unknown names.

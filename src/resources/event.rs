@@ -52,7 +52,7 @@ pub fn decode_event(resource: &Resource, json: &str) -> Result<Event, DecodeErro
     if item.id.is_empty() {
         return Err(refuse("without id", format!("it has no {}", resource.table.key)));
     }
-    let time = resource.table.log_time.and_then(|time| resource.table.column(time));
+    let time = resource.table.time_column();
     if time.is_some_and(|time| item.values[time] == Some(Value::Null)) {
         return Err(refuse(&item.id, format!("it has no {}", resource.table.log_time.unwrap_or_default())));
     }

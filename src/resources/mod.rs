@@ -79,7 +79,7 @@ pub fn find(name: &str) -> Option<&'static Resource> {
 
 /// The resource of which this is the key of a round beside the live token.
 pub fn find_reconcile(key: &str) -> Option<&'static Resource> {
-    all().iter().copied().find(|resource| resource.reconcile_key == key)
+    all().iter().copied().find(|resource| resource.table.reconcile_key == key)
 }
 
 /// The tables of all resources.

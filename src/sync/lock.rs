@@ -21,8 +21,13 @@ pub(super) struct ResourceLock {
 /// Folder of the lock files within the data directory.
 const FOLDER: &str = ".locks";
 
+/// Where the locks of a data directory are; only its owner may look into it.
+pub fn lock_folder(data_dir: &Path) -> PathBuf {
+    data_dir.join(FOLDER)
+}
+
 fn path(data_dir: &Path, tenant: &str, resource: &str) -> PathBuf {
-    data_dir.join(FOLDER).join(format!("{tenant}.{resource}"))
+    lock_folder(data_dir).join(format!("{tenant}.{resource}"))
 }
 
 /// Waits for the lock; `waiting` is told once who holds it. `None` when cancelled meanwhile.
@@ -33,7 +38,7 @@ pub(super) async fn acquire(
     cancel: &CancellationToken,
     waiting: impl FnOnce(&str),
 ) -> io::Result<Option<ResourceLock>> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir.join(FOLDER))?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(lock_folder(data_dir))?;
     let mut file =
         fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path(data_dir, tenant, resource))?;
     let mut waiting = Some(waiting);

@@ -247,8 +247,8 @@ impl Run<'_> {
             let ahead = page.next().cloned();
             let cut = ahead.is_some() && effort.pages >= windows::MANY_PAGES && in_order;
             let fetching = ahead.clone().filter(|_| !cut).map(|link| self.fetch_events(link, patient, purpose.backfill));
-            let (items, last) = self.read_events(&page, newest, &mut in_order);
-            newest = newest.max(last);
+            let items;
+            (items, newest) = self.read_events(&page, newest, &mut in_order);
             reached = match (&ahead, in_order) {
                 (None, _) => to,
                 (Some(_), true) => newest.min(to).max(from),
@@ -266,15 +266,11 @@ impl Run<'_> {
             }
             stored?;
             self.observer.page(self.report);
-            match fetching {
-                Some(fetching) => fetch = fetching,
-                None if cut && reached <= from => match ahead {
-                    // A page's worth of events at one instant: the chain must go on.
-                    Some(link) => fetch = self.fetch_events(link, patient, purpose.backfill),
-                    None => return Ok(Ok(Reached { to: reached, effort, error: None })),
-                },
-                None => return Ok(Ok(Reached { to: reached, effort, error: None })),
-            }
+            // Cut within a page's worth of events at one instant: the chain must go on.
+            let at_one_instant = ahead.filter(|_| cut && reached <= from);
+            let going_on = fetching.or_else(|| at_one_instant.map(|link| self.fetch_events(link, patient, purpose.backfill)));
+            let Some(going_on) = going_on else { return Ok(Ok(Reached { to: reached, effort, error: None })) };
+            fetch = going_on;
             if self.request.cancel.is_cancelled() {
                 fetch.abort();
                 return Ok(Err(End::Stopped));
@@ -299,10 +295,10 @@ impl Run<'_> {
         tokio::spawn(async move { client.page(Call { link: &link, workload, priority, eventual: false, max_attempts }).await })
     }
 
-    /// Decodes a page's events; the time of the last one. What cannot be read is told.
+    /// Decodes a page's events; the newest time so far. What cannot be read is told.
     fn read_events(&mut self, page: &Page, newest: Timestamp, in_order: &mut bool) -> (Vec<crate::mirror::Item<'static>>, Timestamp) {
         let resource = self.resource;
-        let time = resource.table.log_time.and_then(|time| resource.table.column(time));
+        let time = resource.table.time_column();
         let mut items = Vec::with_capacity(page.len());
         let mut last = newest;
         for json in page.items() {

@@ -12,4 +12,5 @@ mod types;
 mod windows;
 
 pub use engine::Engine;
+pub use lock::lock_folder;
 pub use types::{EngineSettings, Mode, Observer, Outcome, RunReport, RunRequest, Silent, Target, Trigger};

@@ -56,13 +56,13 @@ pub(super) enum End {
 
 impl Run<'_> {
     fn extra(&self) -> &[String] {
-        self.target.extra.get(self.resource.name()).map_or(&[], Vec::as_slice)
+        self.target.extra(self.resource.name())
     }
 
     /// The row of this run's checkpoint.
     pub(super) fn key(&self) -> &'static str {
         match self.request.mode {
-            Mode::Reconcile => self.resource.reconcile_key,
+            Mode::Reconcile => self.resource.table.reconcile_key,
             _ => self.resource.name(),
         }
     }
@@ -341,8 +341,8 @@ impl Run<'_> {
 
 /// Whether a round beside the live token goes on where it was interrupted; otherwise it is begun here, under the live lock.
 pub(super) async fn begin_beside(mirror: &Arc<Mirror>, target: &Target, resource: &'static Resource) -> Result<(), MirrorError> {
-    let selection = resource.selection(target.extra.get(resource.name()).map_or(&[], Vec::as_slice), target.cloud);
-    let (name, key) = (resource.name(), resource.reconcile_key);
+    let selection = resource.selection(target.extra(resource.name()), target.cloud);
+    let (name, key) = (resource.name(), resource.table.reconcile_key);
     blocking(mirror, move |mirror| {
         let before = mirror.checkpoint(key)?;
         let at = jiff::Timestamp::now();

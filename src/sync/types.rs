@@ -42,6 +42,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// Extra properties of this resource.
+    pub(super) fn extra(&self, resource: &str) -> &[String] {
+        self.extra.get(resource).map_or(&[], Vec::as_slice)
+    }
+
     /// How long the events of this log are kept.
     pub(super) fn keep(&self, resource: &str) -> Duration {
         self.keep.get(resource).copied().unwrap_or(Duration::MAX)

@@ -185,7 +185,7 @@ impl Lane {
     }
 
     pub fn waits(&self) -> [bool; CLASSES] {
-        [0, 1, 2].map(|class: usize| !self.waiting[class].is_empty())
+        self.waiting.each_ref().map(|class| !class.is_empty())
     }
 
     pub fn first(&self, class: usize) -> Option<&Waiter> {
@@ -208,14 +208,14 @@ impl Lane {
     /// Whether it can be forgotten: nothing uses it, and what was sent and learnt does not matter any more.
     pub fn is_over(&mut self, now: Instant) -> bool {
         self.in_flight == 0
-            && self.waits() == [false; CLASSES]
+            && !self.is_waiting()
             && self.pause.until(now).is_none()
             && self.meter.is_clear(now)
             && (self.used_at + REMEMBER <= now || !(self.meter.has_learnt() || self.pause.is_tentative()))
     }
 
     pub fn waiting(&self) -> Waiting {
-        let [interactive, scheduled, backfill] = [0, 1, 2].map(|class: usize| self.waiting[class].len());
+        let [interactive, scheduled, backfill] = self.waiting.each_ref().map(BTreeMap::len);
         Waiting { interactive, scheduled, backfill }
     }
 

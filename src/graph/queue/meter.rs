@@ -204,12 +204,12 @@ impl Meter {
         }
         let quiet = self.limit.window.max(QUIET.min(self.limit.window.saturating_mul(10)));
         let Some(moved) = self.moved else { return };
-        let steps = now.saturating_duration_since(moved).as_secs_f64() / quiet.as_secs_f64().max(1e-3);
-        let steps = steps.min(1_000.0) as u32;
+        let times = now.saturating_duration_since(moved).as_secs_f64() / quiet.as_secs_f64().max(1e-3);
+        let steps = times.min(1_000.0) as u32;
         if steps == 0 {
             return;
         }
-        self.moved = Some(moved.max(now - quiet.mul_f64(now.saturating_duration_since(moved).as_secs_f64() / quiet.as_secs_f64() % 1.0)));
+        self.moved = Some(moved.max(now - quiet.mul_f64(times.fract())));
         self.factor = (self.factor + STEP_UP * f64::from(steps)).min(1.0);
         for _ in 0..steps {
             self.learnt =

@@ -133,11 +133,11 @@ impl Place {
         let (id, probe, path) = (self.lane, std::mem::take(&mut self.probe), self.path.as_str());
         let change = self.queue.change(|state: &mut State, now| {
             let lane = state.lanes.get(&id)?;
-            let (place, tenant) = (lane.origin, lane.key.tenant_id.clone());
+            let place = lane.origin;
             let origin = state.origins.get_mut(place)?;
             let change = match sign {
                 Sign::Works => origin.breaker.worked(now),
-                Sign::Fails { connected } => origin.breaker.failed(&tenant, path, connected, probe, fastrand::f64(), now),
+                Sign::Fails { connected } => origin.breaker.failed(&lane.key.tenant_id, path, connected, probe, fastrand::f64(), now),
             };
             let name = change.map(|change| (change, origin.name.clone()));
             if probe || change.is_some() {

@@ -296,7 +296,7 @@ impl State {
     fn serve_shared(&mut self, target: u64, now: Instant) {
         loop {
             let Some(shared) = self.shared.get_mut(&target) else { return };
-            let waits = [0, 1, 2].map(|class: usize| !shared.lines[class].is_empty());
+            let waits = shared.lines.each_ref().map(|line| !line.is_empty());
             let Some(class) = shared.turns.next(waits) else { return };
             let Some(id) = shared.lines[class].front().copied() else { return };
             let goes = self.may_go(id, class, now);
@@ -445,7 +445,7 @@ impl State {
             stopped = wait;
             reason.to_owned()
         });
-        let cost = [0, 1, 2].into_iter().find_map(|class| lane.first(class)).map(|waiter| f64::from(waiter.cost));
+        let cost = (0..CLASSES).find_map(|class| lane.first(class)).map(|waiter| f64::from(waiter.cost));
         if let Some(shared) = self.shared.get_mut(&lane.shared) {
             if let Some((wait, why)) = shared.pause.describe(now).filter(|(wait, _)| *wait > stopped) {
                 stopped = wait;

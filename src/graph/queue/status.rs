@@ -1,6 +1,6 @@
 //! What the queue tells of itself: lanes, waits with their reasons, counters, breakers; ready for JSON and metrics. Changes nothing.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Queue;
@@ -33,11 +33,18 @@ pub struct LaneStatus {
 }
 
 /// Waiting requests by priority.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
     pub interactive: usize,
     pub scheduled: usize,
     pub backfill: usize,
+}
+
+impl Waiting {
+    /// All of them.
+    pub fn total(self) -> usize {
+        self.interactive + self.scheduled + self.backfill
+    }
 }
 
 /// Counters since the process started. A lane that nothing used for a while is not listed; its counters go on when it is used again.
