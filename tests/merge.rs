@@ -215,3 +215,53 @@ fn a_link_to_somebody_who_was_never_seen_waits_until_he_arrives() {
     round(&mirror, "users", &user(4), false);
     assert_eq!(members(), 1);
 }
+
+/// Applies one page of a first round of users that goes on.
+fn first_page(mirror: &Mirror, item: &Value) {
+    let resource = resources::find("users").expect("users");
+    let running = Checkpoint { round: 1, phase: Phase::Full, ..Checkpoint::default() };
+    let text = item.to_string();
+    let page = Page {
+        resource: "users",
+        table: resource.table,
+        round: 1,
+        full: true,
+        beside_since: None,
+        items: vec![decode(resource, &[], &text).expect("an item")],
+        unread: &[],
+        next: &running,
+        ending: None,
+        now: NOW,
+    };
+    mirror.apply(page).expect("applied");
+}
+
+#[test]
+fn licences_of_a_first_round_wait_in_the_file_and_are_not_lost() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let count = |file: &Path, table: &str| -> i64 {
+        Connection::open(file).expect("open").query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).expect("a count")
+    };
+    let person = |n: u8, sku: u8| json!({"id": id('a', n), "assignedLicenses": [{"skuId": id('f', sku), "disabledPlans": []}]});
+    let (mirror, file) = open(folder.path(), "a.db");
+    first_page(&mirror, &person(1, 1));
+    first_page(&mirror, &person(2, 1));
+    assert_eq!((count(&file, "assigned_licenses"), count(&file, "assigned_licenses_staged")), (0, 2), "they wait");
+    // Killed and begun again: what came before still waits. The same person with another licence: nothing of the first one stays.
+    drop(mirror);
+    let (mirror, file) = open(folder.path(), "a.db");
+    first_page(&mirror, &person(2, 2));
+    let skus: String = Connection::open(&file)
+        .expect("open")
+        .query_row("SELECT group_concat(user_id || sku_id, ' ') FROM assigned_licenses", [], |row| row.get(0))
+        .expect("licences");
+    assert_eq!(skus, format!("{}{} {}{}", id('a', 1), id('f', 1), id('a', 2), id('f', 2)));
+    first_page(&mirror, &person(3, 1));
+    first_page(&mirror, &json!({"id": id('a', 1), "@removed": {"reason": "deleted"}}));
+    round(&mirror, "users", &[vec![person(2, 2), person(3, 1), person(4, 1)]], true);
+    assert_eq!(
+        (count(&file, "assigned_licenses"), count(&file, "assigned_licenses_staged")),
+        (3, 0),
+        "all in their place, but for the deleted one's"
+    );
+}

@@ -16,6 +16,35 @@ pub(super) struct Children<'t> {
     insert: CachedStatement<'t>,
     update: CachedStatement<'t>,
     delete: CachedStatement<'t>,
+    staged: Option<Staged<'t>>,
+}
+
+/// The rows that wait for the end of the first round, and what puts them into their place.
+struct Staged<'t> {
+    insert: CachedStatement<'t>,
+    settle: String,
+    /// Whether there may be any.
+    waiting: bool,
+    connection: &'t Connection,
+}
+
+impl<'t> Staged<'t> {
+    fn new(connection: &'t Connection, table: &'static ChildTable, name: &str, listed: &str, places: &str) -> rusqlite::Result<Self> {
+        let (main, parent) = (table.name, table.parent);
+        let order = table.keys.join(", ");
+        Ok(Staged {
+            insert: connection.prepare_cached(&format!(
+                "INSERT INTO {name} ({parent}, first_seen_at, last_changed_at, {listed}) VALUES (?1, ?2, ?2, {places})"
+            ))?,
+            settle: format!(
+                "INSERT OR IGNORE INTO {main} ({parent}, {listed}, first_seen_at, last_changed_at)
+                 SELECT {parent}, {listed}, first_seen_at, last_changed_at FROM {name} ORDER BY {parent}, {order};
+                 DELETE FROM {name};"
+            ),
+            waiting: connection.prepare_cached(&format!("SELECT 1 FROM {name} LIMIT 1"))?.exists([])?,
+            connection,
+        })
+    }
 }
 
 impl<'t> Children<'t> {
@@ -28,12 +57,14 @@ impl<'t> Children<'t> {
         let first_key = table.columns.len() + 3;
         let keys: String = table.keys.iter().enumerate().map(|(i, k)| format!(" AND {k} = ?{}", i + first_key)).collect();
         let keys_alone: String = table.keys.iter().enumerate().map(|(i, k)| format!(" AND {k} = ?{}", i + 2)).collect();
+        let places = places.trim_end_matches(", ");
+        let staged = table.staged.map(|name| Staged::new(connection, table, name, &listed, places)).transpose()?;
         Ok(Children {
             table,
+            staged,
             select: connection.prepare_cached(&format!("SELECT {listed} FROM {name} WHERE {parent} = ?1"))?,
             insert: connection.prepare_cached(&format!(
-                "INSERT INTO {name} ({parent}, first_seen_at, last_changed_at, {listed}) VALUES (?1, ?2, ?2, {})",
-                places.trim_end_matches(", ")
+                "INSERT INTO {name} ({parent}, first_seen_at, last_changed_at, {listed}) VALUES (?1, ?2, ?2, {places})"
             ))?,
             update: connection.prepare_cached(&format!("UPDATE {name} SET {sets}last_changed_at = ?2 WHERE {parent} = ?1{keys}"))?,
             delete: connection.prepare_cached(&format!("DELETE FROM {name} WHERE {parent} = ?1{keys_alone}"))?,
@@ -45,17 +76,31 @@ impl<'t> Children<'t> {
         self.table.name
     }
 
+    /// Puts the rows that wait into their place. Whoever looks for rows does that first.
+    pub fn settle(&mut self) -> rusqlite::Result<()> {
+        match &mut self.staged {
+            Some(staged) if staged.waiting => {
+                staged.waiting = false;
+                staged.connection.execute_batch(&staged.settle)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn stand(&mut self, parent: &str) -> rusqlite::Result<Vec<ChildRow<'static>>> {
+        self.settle()?;
         let width = self.table.keys.len() + self.table.columns.len();
         self.select.query_map([parent], |row| (0..width).map(|index| read(row, index)).collect())?.collect()
     }
 
     /// Whether the parent has any row.
     pub fn any(&mut self, parent: &str) -> rusqlite::Result<bool> {
+        self.settle()?;
         self.select.exists([parent])
     }
 
-    /// Makes the rows of `parent` what they should be after `incoming`. `fresh` says that none can stand yet. Returns the number of writes.
+    /// Makes the rows of `parent` what they should be after `incoming`. `fresh` says that none can stand yet; while nothing is told either,
+    /// which is the first round, the rows of such a parent may wait for its end. Returns the number of writes.
     pub fn merge(
         &mut self,
         parent: &str,
@@ -89,7 +134,14 @@ impl<'t> Children<'t> {
                 self.update.execute(params_from_iter(head.iter().chain(tail)))?;
             } else {
                 let head = [Value::Text(parent.into()), Value::Text(now.into())];
-                self.insert.execute(params_from_iter(head.iter().chain(row.iter())))?;
+                let insert = match &mut self.staged {
+                    Some(staged) if fresh && !tell => {
+                        staged.waiting = true;
+                        &mut staged.insert
+                    }
+                    _ => &mut self.insert,
+                };
+                insert.execute(params_from_iter(head.iter().chain(row.iter())))?;
             }
             if tell {
                 let change = if was.is_some() { Change::Updated } else { Change::Created };

@@ -91,6 +91,11 @@ impl<'t> Merge<'t> {
         })
     }
 
+    /// Puts child rows that waited for the end of the first round into their place.
+    pub fn settle(&mut self) -> rusqlite::Result<()> {
+        self.children.iter_mut().try_for_each(Children::settle)
+    }
+
     /// Writes to mirrored tables, and rows of the change feed.
     pub fn counts(&self) -> (u64, u64) {
         (self.writes, self.feed.count)

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-/// How many ids are remembered at most; 24 bytes of payload each, so about 6 MiB when full.
-const CACHE_ENTRIES: usize = 128 * 1024;
+/// How many ids are remembered at most: what a table of 2^17 places holds before it doubles, about 4 MiB.
+const CACHE_ENTRIES: usize = 112 * 1024;
 
 /// Remembers the numbers of ids met lately, because a link's other end is looked up millions of times.
 #[derive(Debug, Default)]

@@ -19,11 +19,12 @@ use super::table::Table;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Portions of long work wait for others at most this long.
 const LONGEST_WAY: Duration = Duration::from_secs(1);
-/// Page cache of the writer in KiB. What a page of links touches must fit, or pages are written more than once.
-const CACHE_KIB: i64 = 32 * 1024;
-/// WAL pages (4 KiB each) after which a checkpoint is tried: 128 MiB. Random ids touch the same index pages again and again during a first
+/// Page cache of the writer in KiB. A full round comes in order of ids, portion by portion, so each page of a tree is passed once a portion
+/// and need not be kept; more would only make a large tenant take more memory than a small one.
+const CACHE_KIB: i64 = 10 * 1024;
+/// WAL pages (4 KiB each) after which a checkpoint is tried: 256 MiB. Random ids touch the same index pages again and again during a first
 /// round; the fewer checkpoints, the fewer times each is copied into the file.
-const AUTOCHECKPOINT_PAGES: i64 = 32_768;
+const AUTOCHECKPOINT_PAGES: i64 = 65_536;
 /// The WAL file is cut to this size after a checkpoint.
 const JOURNAL_SIZE_LIMIT: i64 = 64 * 1024 * 1024;
 

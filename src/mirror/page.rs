@@ -101,6 +101,9 @@ impl Mirror {
             let mut checkpoint = page.next.clone();
             if let Some(ending) = page.ending {
                 checkpoint = ending.done.clone();
+                // Sorting the indexes takes memory too: pages that were read make room for it.
+                transaction.execute_batch("PRAGMA shrink_memory")?;
+                merge.settle()?;
                 if page.full {
                     if let Some(indexes) = page.table.indexes {
                         transaction.execute_batch(indexes)?;

@@ -39,6 +39,9 @@ pub struct ChildTable {
     pub columns: &'static [Column],
     /// What should stand, from what stands and what came. A plain replacement returns the second argument.
     pub reconcile: for<'a> fn(&[ChildRow<'static>], Vec<ChildRow<'a>>) -> Vec<ChildRow<'a>>,
+    /// A table with the same columns and no key, where the rows of parents never met before wait for the end of the first round: put in
+    /// order there, they are written once, while each one put into its place as it comes would touch another page of the tree.
+    pub staged: Option<&'static str>,
 }
 
 /// Links from an object of this table to other objects, stored as pairs of numbers.

@@ -21,6 +21,7 @@ pub(super) static ASSIGNED_LICENSES: Definition = Definition {
 };
 
 const NAME: &str = "assigned_licenses";
+const STAGED: Option<&str> = Some("assigned_licenses_staged");
 const PARENT: &str = "user_id";
 const KEYS: &[&str] = &["sku_id", "assigned_by_group"];
 const COLUMNS: &[Column] = &[
@@ -34,10 +35,12 @@ const DISABLED_PLANS: usize = 2;
 const STATE: usize = 3;
 
 /// Rows as users delta tells them: which products, and which plans are off in the end.
-pub(super) static FROM_DELTA: ChildTable = ChildTable { name: NAME, parent: PARENT, keys: KEYS, columns: COLUMNS, reconcile: after_delta };
+pub(super) static FROM_DELTA: ChildTable =
+    ChildTable { name: NAME, parent: PARENT, keys: KEYS, columns: COLUMNS, reconcile: after_delta, staged: STAGED };
 
 /// Rows as the sweep tells them: one for each way of assignment.
-static FROM_SWEEP: ChildTable = ChildTable { name: NAME, parent: PARENT, keys: KEYS, columns: COLUMNS, reconcile: after_sweep };
+static FROM_SWEEP: ChildTable =
+    ChildTable { name: NAME, parent: PARENT, keys: KEYS, columns: COLUMNS, reconcile: after_sweep, staged: STAGED };
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -31,6 +31,7 @@ macro_rules! credential_tables {
                 keys: KEYS,
                 columns: COLUMNS,
                 reconcile: |stand, came| replace_kind(stand, came, $kind),
+                staged: None,
             };
         })*
     };

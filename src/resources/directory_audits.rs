@@ -64,6 +64,7 @@ static TARGETS: ChildTable = ChildTable {
         Column { name: "new_value", kind: Kind::Text },
     ],
     reconcile: |_, came| came,
+    staged: None,
 };
 const POSITION: usize = 0;
 const TYPE: usize = 2;

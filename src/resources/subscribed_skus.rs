@@ -39,6 +39,7 @@ static SERVICE_PLANS: ChildTable = ChildTable {
         Column { name: "applies_to", kind: Kind::Text },
     ],
     reconcile: |_, came| came,
+    staged: None,
 };
 
 #[derive(Deserialize)]

@@ -27,7 +27,7 @@ pub(super) const STALL: Duration = Duration::from_secs(5 * 60);
 /// Pages that are stored in one transaction at most, when they have arrived already.
 const PAGES_TOGETHER: usize = 32;
 /// And bytes of them.
-const BYTES_TOGETHER: usize = 6 * 1024 * 1024;
+const BYTES_TOGETHER: usize = 4 * 1024 * 1024;
 
 /// A run in progress.
 pub(super) struct Run<'r> {
@@ -299,6 +299,10 @@ impl Run<'_> {
                     Ok(item) => items.push(item),
                     Err(error) => skipped.push(error),
                 }
+            }
+            if full {
+                // Neighbours in the trees that are in order of ids are written together. What came twice stays in its order.
+                items.sort_by(|a, b| a.id.cmp(&b.id));
             }
             let unread: Vec<&str> = skipped.iter().map(|error| error.id.as_str()).collect();
             let ending = last.then_some(Ending { done: &done, held: &held, rules });
