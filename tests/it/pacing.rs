@@ -141,7 +141,7 @@ async fn every_way_of_asking_to_wait_ends_well_when_the_budget_is_not_known() {
     for (wait, directory, roles, stats) in futures_util::future::join_all(loads).await {
         println!("{wait:?}: {directory} and {roles} of 160 each, {} of {} refused", stats.rejected, stats.requests);
         assert!(directory >= 40 && roles >= 40, "{wait:?}: {directory}, {roles}, {stats:?}");
-        assert!(stats.rejected * 2 < stats.requests, "{wait:?}: {stats:?}");
+        assert!(stats.rejected * 5 < stats.requests, "{wait:?}: {stats:?}");
     }
 }
 

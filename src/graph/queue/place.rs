@@ -71,10 +71,11 @@ impl Place {
 
     /// An answer that asks to wait: the whole lane stops, or all lanes of the app where the app's limit was hit.
     pub fn throttled(&mut self, status: u16, asked: Option<Duration>, signals: &Signals) -> Stop {
-        let (id, sent) = (self.lane, self.sent);
+        let (id, sent, cost) = (self.lane, self.sent, f64::from(self.cost));
         let stop = self.queue.change(|state, now| {
             let lane = state.lanes.get_mut(&id)?;
             lane.counts.throttled += 1;
+            let under_way = cost * lane.in_flight.saturating_sub(1) as f64;
             let shared = state.shared.get_mut(&lane.shared);
             let (pause, meter) = match shared {
                 Some(shared) if signals.application => {
@@ -83,11 +84,11 @@ impl Place {
                 }
                 _ => (&mut lane.pause, &mut lane.meter),
             };
+            let first = !pause.is_tentative();
             let stop = pause.throttled(asked, sent, status, now);
-            // Requests that were under way together are refused together, for one and the same reason.
-            if stop.news {
-                meter.refused(now);
-            }
+            // Requests that were under way together are refused together, for one and the same reason; and once the lane stands, further
+            // refusals say nothing of its rate.
+            meter.refused(cost, sent, first && stop.news, under_way, now);
             Some(stop)
         });
         match status {
