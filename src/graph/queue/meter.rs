@@ -11,7 +11,7 @@ use super::budget::{Limit, Style};
 const GRAIN: u32 = 100;
 /// A window is taken to be this much longer than Graph's: requests do not travel equally fast.
 const MARGIN: f64 = 1.02;
-/// With even steps the same, as a share of a step and at most in time.
+/// With even steps the same, as a share of a step and at most in time over all steps of a window.
 const STEP_MARGIN: f64 = 0.08;
 const LONGEST_STEP_MARGIN: Duration = Duration::from_millis(80);
 /// What was learnt is raised by this share after a quiet time, and by twice as much after each further one.
@@ -176,7 +176,8 @@ impl Meter {
             Some(allowed) if self.is_even() => {
                 let step = self.limit.window.div_f64(allowed.max(0.001));
                 let bare = self.limit.window.div_f64(self.believed().unwrap_or(allowed).max(0.001));
-                step.max(bare + bare.mul_f64(STEP_MARGIN).min(LONGEST_STEP_MARGIN)).mul_f64(cost.max(0.0))
+                let steps = self.believed().unwrap_or(1.0).max(1.0);
+                step.max(bare + bare.mul_f64(STEP_MARGIN).min(LONGEST_STEP_MARGIN.div_f64(steps))).mul_f64(cost.max(0.0))
             }
             _ => Duration::ZERO,
         }
@@ -241,7 +242,7 @@ impl Meter {
         }
         let bounced: f64 = self.bounced.iter().map(|(_, cost)| cost).sum();
         let passed = (self.used - bounced - under_way).max(0.0);
-        if self.allowed().is_some_and(|allowed| self.used >= allowed * EXPLAINED) {
+        if self.is_explained() {
             self.lower(passed, now);
             return;
         }
@@ -257,6 +258,11 @@ impl Meter {
         }
     }
 
+    /// So much is used that the limit may well be the reason for a refusal.
+    fn is_explained(&self) -> bool {
+        self.allowed().is_some_and(|allowed| self.used >= allowed * EXPLAINED)
+    }
+
     /// Graph says how much of the limit is used: 1 = all. What is over the aim is taken back; what is near it only keeps the limit from
     /// rising. Even steps touch the limit for an instant whenever all the requests of a window are in it, which is no sign of excess.
     pub fn told(&mut self, share: f64, now: Instant) {
@@ -264,10 +270,12 @@ impl Meter {
         if share >= 0.8 {
             self.moved = Some(now);
         }
-        // What was sent already keeps the share up for a while: it is not held against the limit again and again.
+        self.forget(now);
+        // A limit that is far from used up by our count is not the one that is meant: refusals will tell. And what was sent already keeps the share up for a while: it is not held against the limit again and again.
         let lately = self.lowered.is_some_and(|at| now < at + self.limit.window / 4);
         if share > most + 1e-6
             && !lately
+            && self.is_explained()
             && let Some(believed) = self.believed()
         {
             self.lower(believed * (self.aim / share).clamp(0.7, 0.99), now);
@@ -453,11 +461,18 @@ mod tests {
         for _ in 0..40 {
             now += Duration::from_secs(10);
             meter.room(1.0, now);
+            let allowed = meter.allowed().expect("a limit");
+            send(&mut meter, allowed as u32, now);
             meter.told(meter.allowed().expect("a limit") / 600.0, now);
         }
         let allowed = meter.allowed().expect("a limit");
         assert!((500.0..=630.0).contains(&allowed), "{allowed}");
+        let mut far = Meter::new(limit(1e6, 10, Style::Burst), 0.95);
+        send(&mut far, 20, start);
+        far.told(1.2, start);
+        assert!(!far.has_learnt(), "whatever is meant, it is not a million");
         let mut even = Meter::new(limit(5.0, 10, Style::Even), 0.95);
+        send(&mut even, 5, start);
         even.told(1.0, start);
         assert_eq!(even.allowed(), Some(4.75), "five of five in a window is what was meant");
         even.told(1.2, start);
