@@ -372,7 +372,7 @@ impl TenantClient {
         let (status, headers) = (response.status(), response.headers().clone());
         let signals = Signals::read(&headers);
         let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        // A date in Retry-After is by the service's clock.
+        // A date in Retry-After is by the service's clock, to the second as its `Date` is.
         let theirs = self.compare_clocks(&headers).unwrap_or_else(SystemTime::now);
         let body = super::body::read(response, self.shared.settings.max_body_bytes, path).await;
         if status == StatusCode::OK {

@@ -203,7 +203,8 @@ impl Tokens {
         let response = http.execute(request).await.map_err(|e| SendError::broken(GraphError::transport(&e)))?;
         let status = response.status();
         let now = self.clock.heard(response.headers()).unwrap_or_else(SystemTime::now);
-        let asked = response.headers().get(RETRY_AFTER).and_then(|value| retry::retry_after(value.to_str().ok()?, now));
+        let retry_after = response.headers().get(RETRY_AFTER);
+        let asked = retry_after.and_then(|value| retry::retry_after(value.to_str().ok()?, now));
         let body = super::body::read(response, LONGEST_ANSWER, "the token endpoint").await.map_err(SendError::broken)?;
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         if !status.is_success() {

@@ -149,7 +149,8 @@ async fn every_way_of_asking_to_wait_ends_well_when_the_budget_is_not_known() {
 fn backfill(pages: usize, per_10s: f64, name: &str, seed: u64) -> (f64, u64, u64) {
     let throttle = Throttle { reports: per_10s, app_reports: per_10s * 20.0, ..Throttle::published() };
     let options = TenantOptions {
-        sign_ins: pages * 10,
+        // Of all types; those of people, which are read, are over half.
+        sign_ins: pages * 20,
         log_days: 7,
         late_share: 0.0,
         amended_share: 0.0,

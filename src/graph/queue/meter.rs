@@ -14,6 +14,9 @@ const MARGIN: f64 = 1.02;
 /// With even steps the same, as a share of a step and at most in time over all steps of a window.
 const STEP_MARGIN: f64 = 0.08;
 const LONGEST_STEP_MARGIN: Duration = Duration::from_millis(80);
+/// What a late request may make up for leaves this much of a window, and at most so long, to requests that travel at different speed.
+const TRAVEL: f64 = 0.08;
+const LONGEST_TRAVEL: Duration = Duration::from_millis(250);
 /// What was learnt is raised by this share after a quiet time, and by twice as much after each further one.
 const STEP_UP: f64 = 0.02;
 const MOST_DOUBLINGS: u32 = 4;
@@ -30,6 +33,8 @@ const EXPLAINED: f64 = 0.5;
 const WORTH_LEARNING: f64 = 0.04;
 /// How much more may pass from one refusal to the next when both are due to the same limit.
 const SAME: f64 = 1.25;
+/// Refusals further apart than so many windows have nothing to do with each other.
+const TOGETHER: u32 = 4;
 /// Less than this in a window is not learnt from refusals that no limit explains: a quiet lane says little.
 const FEWEST: f64 = 5.0;
 /// A learnt limit that has grown beyond this is none.
@@ -78,7 +83,7 @@ pub(super) struct Meter {
     /// Rises since it was lowered, and how many in a row ended in a refusal.
     rises: u32,
     falls: u32,
-    /// Last sending and what it cost.
+    /// When the last was due, which is a little before it was sent where it was late, and what it cost.
     last: Option<(Instant, f64)>,
 }
 
@@ -183,6 +188,13 @@ impl Meter {
         }
     }
 
+    /// With even steps: how late a request may be without a loss. Those that follow make up for it, and still no window holds too many.
+    fn credit(&self) -> Duration {
+        let steps = self.believed().unwrap_or(0.0).floor();
+        let window = self.limit.window;
+        self.step(steps).saturating_sub(window + window.mul_f64(TRAVEL).min(LONGEST_TRAVEL))
+    }
+
     /// When something of this cost may be sent: `None` = now.
     pub fn room(&mut self, cost: f64, now: Instant) -> Option<Instant> {
         self.feel_up(now);
@@ -207,7 +219,11 @@ impl Meter {
 
     /// Something is sent.
     pub fn take(&mut self, cost: f64, now: Instant) {
-        self.last = Some((now, cost));
+        let due = match self.last {
+            Some((at, last)) if self.is_even() => (at + self.step(last)).max(now.checked_sub(self.credit()).unwrap_or(now)).min(now),
+            _ => now,
+        };
+        self.last = Some((due, cost));
         self.used += cost;
         self.sent += cost;
         let grain = self.limit.window / GRAIN;
@@ -247,7 +263,8 @@ impl Meter {
             return;
         }
         let new = Suspicion { since: now, last: now, passed, sent: self.sent - self.used, lost: lost_before };
-        let known = self.suspicion.filter(|known| now < known.last + self.limit.window * 2 && passed <= known.passed.max(FEWEST) * SAME);
+        let known =
+            self.suspicion.filter(|known| now < known.last + self.limit.window * TOGETHER && passed <= known.passed.max(FEWEST) * SAME);
         let it = known.map_or(new, |known| Suspicion { last: now, passed: known.passed.max(passed), ..known });
         let share = (self.lost - it.lost) / (self.sent - it.sent).max(1.0);
         // What has passed grows until the first window is over: before that it tells no limit.
@@ -389,6 +406,31 @@ mod tests {
             proptest::prop_assert!(most <= f64::from(amount), "{} of {}", most, amount);
             let share = sent.len() as f64 / (f64::from(amount) * 30.0);
             proptest::prop_assert!(share >= 0.90, "used {}", share);
+        }
+    }
+
+    #[test]
+    fn who_is_late_makes_up_for_it_and_no_window_holds_too_many() {
+        for (amount, seconds) in [(300.0, 10), (5.0, 10), (1.0, 1), (10.0, 60), (20.0, 1)] {
+            let mut meter = Meter::new(limit(amount, seconds, Style::Even), 0.95);
+            let (start, window) = (Instant::now(), Duration::from_secs(seconds));
+            let (mut now, mut sent) = (start, Vec::new());
+            let mut random = fastrand::Rng::with_seed(7);
+            while now < start + window * 40 {
+                if let Some(at) = meter.room(1.0, now) {
+                    now = at;
+                    // Timers and answers are late, by up to a third of a step.
+                    now += window.div_f64(amount * 3.0).mul_f64(random.f64());
+                    continue;
+                }
+                meter.take(1.0, now);
+                sent.push((now, 1.0));
+            }
+            let most = heaviest_window(&sent, window);
+            let share = sent.len() as f64 / (amount * 40.0);
+            let case = format!("{amount} in {seconds} s: {most} in a window, {:.1} % used", share * 100.0);
+            assert!(most <= amount, "{case}");
+            assert!(share >= if amount > 4.0 && seconds >= 10 { 0.9 } else { 0.75 }, "{case}");
         }
     }
 

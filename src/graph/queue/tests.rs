@@ -417,7 +417,7 @@ async fn a_token_endpoint_that_is_out_is_asked_by_one_at_a_time_however_many_ten
     let tasks: Vec<_> = (0..500).map(task).collect();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let at_once = asked.load(Ordering::Relaxed);
-    assert_eq!(at_once, 500, "those that were under way");
+    assert!((500..510).contains(&at_once), "{at_once}: those that were under way, and those that failed before it opened");
     tokio::time::sleep(Duration::from_secs(600)).await;
     let probes = asked.load(Ordering::Relaxed) - at_once;
     assert!((8..40).contains(&probes), "{probes} probes in ten minutes");
