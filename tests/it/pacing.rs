@@ -175,7 +175,7 @@ fn backfill(pages: usize, per_10s: f64, name: &str, seed: u64) -> (f64, u64, u64
 #[test]
 fn a_backfill_of_four_hundred_pages_runs_at_nine_tenths_of_its_budget() {
     // A machine that is busy with something else may spoil one.
-    let mut tries = (0..3).map(|n| backfill(400, 300.0, &format!("backfill{n}"), 600 + n));
+    let mut tries = (0..3).map(|n| backfill(400, 170.0, &format!("backfill{n}"), 600 + n));
     assert!(tries.any(|(share, refused, requests)| share >= 0.9 && refused * 100 < requests));
 }
 
