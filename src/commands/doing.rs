@@ -84,13 +84,13 @@ impl Doing {
         let name = tenant.name.as_str();
         let own = |list_name: &str| list(daemon, list_name).filter(|it| it["tenant"] == name).cloned().collect();
         let concerns = |lane: &&Value| lane["tenant"] == name || lane["tenant"].is_null() && lane["client_id"] == tenant.client_id.as_str();
-        let origin = tenant.graph_url.to_string();
+        let origins = [tenant.graph_url.to_string(), tenant.login_url.to_string()];
         Some(Doing {
             pid: daemon["pid"].as_u64()?,
             version: daemon["version"].as_str()?.to_owned(),
             since: daemon["started_at"].as_str()?.to_owned(),
             lanes: list(daemon, "lanes").filter(concerns).cloned().collect(),
-            breakers: list(daemon, "breakers").filter(|it| it["origin"] == origin.as_str()).cloned().collect(),
+            breakers: list(daemon, "breakers").filter(|it| origins.iter().any(|origin| it["origin"] == origin.as_str())).cloned().collect(),
             runs: own("runs"),
             failures: own("failures"),
         })

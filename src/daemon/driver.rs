@@ -296,6 +296,7 @@ impl Driver {
         let old: BTreeSet<Key> = keys(&self.config).into_iter().collect();
         self.config = Config { data_dir: self.config.data_dir.clone(), ..config };
         self.live.serves(work(&self.config));
+        self.engine.set_budgets(self.config.budgets.clone());
         // Permissions may have been granted: what was ruled out is tried again.
         self.ruled_out.clear();
         for key in keys(&self.config).into_iter().filter(|key| !old.contains(key)) {

@@ -126,6 +126,7 @@ impl Client {
 
     /// The way to a tenant. Tokens are shared by all who ask for the same tenant and app.
     pub fn tenant(&self, endpoint: Endpoint) -> TenantClient {
+        self.shared.queue.serve(endpoint.login_url.as_str(), &endpoint.tenant_id);
         self.shared.queue.serve(endpoint.graph_url.as_str(), &endpoint.tenant_id);
         // Another secret or another Graph, after a reload, is another token.
         let key = (
@@ -134,8 +135,15 @@ impl Client {
             format!("{} {}", endpoint.client_id, endpoint.secret.place()),
         );
         let mut tokens = self.shared.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        let tokens = tokens.entry(key).or_insert_with(|| Arc::new(Tokens::new(endpoint.clone())));
+        let tokens = tokens
+            .entry(key)
+            .or_insert_with(|| Arc::new(Tokens::new(endpoint.clone(), Arc::clone(&self.shared.queue), self.shared.settings.give_up_after)));
         TenantClient { shared: Arc::clone(&self.shared), tokens: Arc::clone(tokens), endpoint: Arc::new(endpoint) }
+    }
+
+    /// Paces by other budgets from now on, as after a reload of the configuration. What was learnt of throttling stays.
+    pub fn set_budgets(&self, budgets: Budgets) {
+        self.shared.queue.set_budgets(budgets);
     }
 
     /// What the queue holds, lane by lane, and why it waits. Cheap to call.
@@ -215,7 +223,7 @@ impl TenantClient {
 
     /// The next request takes a new token: permissions may have been granted since.
     pub async fn forget_token(&self) {
-        self.tokens.forget().await;
+        self.tokens.forget();
     }
 
     /// Tells how many users the tenant has, roughly: its budget depends on it. Until it is told the smallest budget holds.
@@ -264,20 +272,25 @@ impl TenantClient {
     /// Gets a token, waits for its turn, sends.
     async fn attempt(&self, ask: Ask<'_>, call: Call<'_>, tries: &mut Tries, stats: &mut CallStats) -> Result<Page, Failure> {
         let shared = &self.shared;
-        // Before the queue, so that no place is held while a token is fetched; after it, because the wait may have been long.
-        self.tokens.get(&shared.http).await.map_err(Failure::without_token)?;
-        let place = shared.queue.enter_within(ask, shared.settings.give_up_after).await;
-        let mut place = place.map_err(|why| {
-            let limit = shared.settings.give_up_after.unwrap_or_default();
-            Failure::of(GraphError::gave_up(call.link.path(), limit, why))
-        })?;
-        stats.queued += place.waited();
-        let token = self.tokens.get(&shared.http).await.map_err(Failure::without_token)?;
+        let (token, mut place) = loop {
+            // Before the queue, so that no place is held while a token is fetched; the one in hand after it, because the wait may have been
+            // long.
+            self.tokens.get(&shared.http).await.map_err(Failure::without_token)?;
+            let place = shared.queue.enter_within(ask, shared.settings.give_up_after).await;
+            let place = place.map_err(|why| {
+                let limit = shared.settings.give_up_after.unwrap_or_default();
+                Failure::of(GraphError::gave_up(call.link.path(), limit, why))
+            })?;
+            stats.queued += place.waited();
+            if let Some(token) = self.tokens.in_hand() {
+                break (token, place);
+            }
+        };
         stats.requests += 1;
         let http = if tries.new_connection { &shared.fresh } else { &shared.http };
         let answer = self.send(http, call, token.bearer.expose_secret(), &mut place, stats).await;
         if matches!(&answer, Err(failure) if failure.error.status() == Some(401)) && !tries.token_refused {
-            self.tokens.refused(token.number).await;
+            self.tokens.refused(token.number);
         }
         answer
     }
@@ -359,7 +372,8 @@ impl TenantClient {
         let (status, headers) = (response.status(), response.headers().clone());
         let signals = Signals::read(&headers);
         let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        self.compare_clocks(&headers);
+        // A date in Retry-After is by the service's clock, to the second as its `Date` is.
+        let theirs = self.compare_clocks(&headers).unwrap_or_else(SystemTime::now);
         let body = super::body::read(response, self.shared.settings.max_body_bytes, path).await;
         if status == StatusCode::OK {
             // A body that breaks off is the connection's fault; one that is no page is an answer none the less.
@@ -370,7 +384,7 @@ impl TenantClient {
             }
             return body.and_then(|body| Page::parse(body, &self.endpoint.graph_url, path)).map_err(Failure::of);
         }
-        let asked = retry::retry_after(&text(RETRY_AFTER), SystemTime::now());
+        let asked = retry::retry_after(&text(RETRY_AFTER), theirs);
         let throttled = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE && asked.is_some();
         let stopped = if throttled {
             let stop = place.throttled(status.as_u16(), asked, &signals);
@@ -423,13 +437,13 @@ impl TenantClient {
         })
     }
 
-    /// A wrong clock makes tokens look expired or not yet valid, so it is told, once an hour.
-    fn compare_clocks(&self, headers: &HeaderMap) {
-        let Some(theirs) = self.tokens.clock.heard(headers) else { return };
+    /// The service's time. A wrong clock makes tokens look expired or not yet valid, so it is told, once an hour.
+    fn compare_clocks(&self, headers: &HeaderMap) -> Option<SystemTime> {
+        let theirs = self.tokens.clock.heard(headers)?;
         let ours = SystemTime::now();
         let apart = ours.duration_since(theirs).or_else(|_| theirs.duration_since(ours)).unwrap_or_default();
         if apart <= SKEW {
-            return;
+            return Some(theirs);
         }
         let now = ours.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(0));
         let told = self.shared.skew_told.load(Ordering::Relaxed);
@@ -440,5 +454,6 @@ impl TenantClient {
                 "this machine's clock and Graph's differ: correct this machine's time"
             );
         }
+        Some(theirs)
     }
 }

@@ -31,14 +31,17 @@ pub(super) fn backoff(attempt: u32, random: f64) -> Duration {
     ceiling.mul_f64(random.clamp(0.0, 1.0))
 }
 
-/// How long a lane stops for a throttled answer. What the service says counts, but a service that keeps saying little is not asked
-/// ever more often: the floor doubles with every throttled answer in a row, and jitter above it keeps clients apart.
+/// How long a lane stops for a throttled answer: never less than the service says, and that is waited once, not on top of a backoff. A
+/// service that keeps saying little, or nothing, is not asked ever more often: the floor doubles with every throttled answer in a row, and
+/// jitter above it, from nothing to as much again, keeps clients apart.
 pub(super) fn throttle_wait(asked: Option<Duration>, in_a_row: u32, random: f64) -> Duration {
-    let floor = FIRST_BACKOFF.saturating_mul(1 << in_a_row.saturating_sub(2).min(8)).min(LONGEST_BACKOFF);
+    let floor = FIRST_BACKOFF.saturating_mul(1 << in_a_row.saturating_sub(2).min(8)).min(LONGEST_BACKOFF) / 2;
+    let jittered = floor + floor.mul_f64(random.clamp(0.0, 1.0));
     match asked {
         // The first two in a row are believed to the letter.
-        Some(asked) if in_a_row <= 2 || asked >= floor => asked,
-        _ => floor.mul_f64(0.5) + floor.mul_f64(0.5 * random.clamp(0.0, 1.0)),
+        Some(asked) if in_a_row <= 2 => asked,
+        Some(asked) => asked.max(jittered),
+        None => jittered,
     }
 }
 
@@ -80,6 +83,8 @@ mod tests {
             }
             proptest::prop_assert!(backoff(attempt, random) <= LONGEST_BACKOFF);
             proptest::prop_assert!(throttle_wait(None, attempt, random) <= LONGEST_BACKOFF);
+            let asked = Duration::from_millis(1_900);
+            proptest::prop_assert!(throttle_wait(Some(asked), attempt, random) >= asked, "not before Retry-After");
         }
     }
 
@@ -88,6 +93,7 @@ mod tests {
         let one = Some(Duration::from_secs(1));
         assert_eq!(throttle_wait(one, 1, 0.0), Duration::from_secs(1));
         assert!(throttle_wait(one, 8, 0.0) >= Duration::from_secs(10));
+        assert!(throttle_wait(one, 8, 1.0) >= throttle_wait(one, 8, 0.0) * 2);
         assert_eq!(throttle_wait(Some(Duration::from_secs(120)), 8, 0.5), Duration::from_secs(120));
     }
 }

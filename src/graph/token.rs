@@ -1,9 +1,10 @@
 //! Tokens by client credentials: one for an app and tenant, refreshed early, by one request however many wait for it.
 //! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
+use http::header::RETRY_AFTER;
 use oauth2::basic::BasicClient;
 use oauth2::{AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, Scope, TokenResponse, TokenUrl};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,6 +14,7 @@ use super::aadsts;
 use super::client::{Endpoint, SecretSource};
 use super::clock::Clock;
 use super::error::GraphError;
+use super::queue::{Queue, Sign};
 use super::retry;
 
 /// A token is renewed this long before it ends, or at four fifths of its life when that is short.
@@ -22,76 +24,153 @@ const TRIES: u32 = 5;
 /// Longest answer of the token endpoint, bytes.
 const LONGEST_ANSWER: usize = 256 * 1024;
 
+/// While a token is good still, its renewal is tried again so often.
+const RENEW_AGAIN: Duration = Duration::from_secs(30);
+/// A caller that does not wait for ever waits at most this long for a token endpoint that is out.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A token in use. Its number tells it from its successor.
 #[derive(Clone)]
 pub(super) struct Token {
     pub number: u64,
     pub bearer: Arc<SecretString>,
     renew_at: Instant,
+    ends_at: Instant,
 }
 
 /// The tokens of one app in one tenant.
 pub(super) struct Tokens {
     endpoint: Endpoint,
-    state: Mutex<(u64, Option<Token>)>,
+    /// Never held while anything is awaited.
+    current: std::sync::Mutex<Option<Token>>,
+    /// Held by who fetches one; the number of the last.
+    fetching: Mutex<u64>,
+    /// For the breaker of the token endpoint.
+    queue: Arc<Queue>,
+    /// How long to wait for an endpoint that is out; `None` = for ever.
+    patience: Option<Duration>,
     /// The service's clock, as its answers show it.
     pub clock: Clock,
 }
 
+/// What a failed request says of the token endpoint.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    sign: Sign,
+    /// It asked to wait.
+    asked: Option<Duration>,
+}
+
 impl Tokens {
-    pub fn new(endpoint: Endpoint) -> Tokens {
-        Tokens { endpoint, state: Mutex::new((0, None)), clock: Clock::default() }
+    /// `give_up_after` is how long the client's calls go on, see [`super::client::Settings`].
+    pub fn new(endpoint: Endpoint, queue: Arc<Queue>, give_up_after: Option<Duration>) -> Tokens {
+        Tokens {
+            endpoint,
+            current: std::sync::Mutex::default(),
+            fetching: Mutex::default(),
+            queue,
+            patience: give_up_after.map(|limit| limit.min(PATIENCE)),
+            clock: Clock::default(),
+        }
+    }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Option<Token>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The token in hand, when it is good at this moment. Fetches none.
+    pub fn in_hand(&self) -> Option<Token> {
+        self.current().clone().filter(|token| Instant::now() < token.ends_at)
     }
 
     /// A token that is good for a while. Callers that come while one is fetched wait for that one.
     pub async fn get(&self, http: &reqwest::Client) -> Result<Token, GraphError> {
-        let mut state = self.state.lock().await;
-        if let Some(token) = state.1.as_ref().filter(|token| Instant::now() < token.renew_at) {
+        let mut number = self.fetching.lock().await;
+        let old = self.in_hand();
+        if let Some(token) = old.as_ref().filter(|token| Instant::now() < token.renew_at) {
             return Ok(token.clone());
         }
-        let (bearer, life) = self.fetch(http).await?;
+        // A renewal is early: should it fail, the token in hand does for now.
+        let (tries, patience) = if old.is_some() { (1, Some(Duration::ZERO)) } else { (TRIES, self.patience) };
+        let (bearer, life) = match (self.fetch(http, tries, patience).await, old) {
+            (Ok(fetched), _) => fetched,
+            (Err(error), Some(mut old)) if error.is_transient() => {
+                tracing::debug!(tenant = self.endpoint.name, %error, "the token is not renewed yet");
+                old.renew_at = Instant::now() + RENEW_AGAIN;
+                // It may have been refused or forgotten meanwhile.
+                if let Some(current) = self.current().as_mut().filter(|current| current.number == old.number) {
+                    current.renew_at = old.renew_at;
+                }
+                return Ok(old);
+            }
+            (Err(error), _) => return Err(error),
+        };
         // Jitter keeps the tenants of a daemon from renewing all at once.
         let early = EARLY.min(life / 5).mul_f64(1.0 + 0.2 * fastrand::f64());
-        state.0 += 1;
-        let token = Token { number: state.0, bearer: Arc::new(bearer), renew_at: Instant::now() + life.saturating_sub(early) };
-        state.1 = Some(token.clone());
+        *number += 1;
+        let now = Instant::now();
+        let token = Token {
+            number: *number,
+            bearer: Arc::new(bearer),
+            renew_at: now + life.saturating_sub(early),
+            ends_at: now + life.mul_f64(0.95),
+        };
+        *self.current() = Some(token.clone());
         Ok(token)
     }
 
     /// Graph did not accept this token. Only its first report counts: whoever comes later gets the successor.
-    pub async fn refused(&self, number: u64) {
-        let mut state = self.state.lock().await;
-        if state.1.as_ref().is_some_and(|token| token.number == number) {
-            state.1 = None;
+    pub fn refused(&self, number: u64) {
+        let mut current = self.current();
+        if current.as_ref().is_some_and(|token| token.number == number) {
+            *current = None;
         }
     }
 
     /// Takes a new token the next time.
-    pub async fn forget(&self) {
-        self.state.lock().await.1 = None;
+    pub fn forget(&self) {
+        *self.current() = None;
     }
 
-    async fn fetch(&self, http: &reqwest::Client) -> Result<(SecretString, Duration), GraphError> {
+    async fn fetch(&self, http: &reqwest::Client, tries: u32, patience: Option<Duration>) -> Result<(SecretString, Duration), GraphError> {
+        let Endpoint { name, tenant_id, login_url, .. } = &self.endpoint;
+        let path = format!("/{tenant_id}/oauth2/v2.0/token");
         let mut attempt = 0;
         loop {
-            let error = match self.request(http).await {
-                Ok(token) => return Ok(token),
-                Err(error) => error,
+            let Some(pass) = self.queue.pass(login_url.as_str(), tenant_id, patience).await else {
+                return Err(self.refused_login(None, "unavailable", &format!("{login_url} does not answer"), true));
             };
+            let (error, heard) = match self.request(http).await {
+                Ok(token) => {
+                    pass.ended(&path, Sign::Works);
+                    return Ok(token);
+                }
+                Err(SendError(error, heard)) => (error, heard),
+            };
+            if let Some(heard) = heard {
+                pass.ended(&path, heard.sign);
+            }
             attempt += 1;
-            if attempt >= TRIES || !error.is_transient() {
+            if attempt >= tries || !error.is_transient() {
                 return Err(error);
             }
-            tracing::debug!(tenant = self.endpoint.name, attempt, %error, "token request");
-            tokio::time::sleep(retry::backoff(attempt, fastrand::f64())).await;
+            tracing::debug!(tenant = name, attempt, %error, "token request");
+            let backoff = retry::backoff(attempt, fastrand::f64());
+            let wait = match heard.and_then(|heard| heard.asked) {
+                Some(asked) if patience.is_some_and(|limit| asked > limit) => return Err(error),
+                // Believed to the letter, unless it proves too short.
+                Some(asked) if attempt <= 2 => asked,
+                asked => backoff.max(asked.unwrap_or_default()),
+            };
+            tokio::time::sleep(wait).await;
         }
     }
 
-    async fn request(&self, http: &reqwest::Client) -> Result<(SecretString, Duration), GraphError> {
+    async fn request(&self, http: &reqwest::Client) -> Result<(SecretString, Duration), SendError> {
         let Endpoint { tenant_id, login_url, graph_url, client_id, secret, .. } = &self.endpoint;
-        let secret = read_secret(secret)?;
+        let secret = read_secret(secret).map_err(SendError::unsent)?;
         let url = TokenUrl::new(format!("{login_url}/{tenant_id}/oauth2/v2.0/token"))
-            .map_err(|_| GraphError::setup(format_args!("the tenant id {tenant_id:?} makes no URL")))?;
+            .map_err(|_| SendError::unsent(GraphError::setup(format_args!("the tenant id {tenant_id:?} makes no URL"))))?;
         let client = BasicClient::new(ClientId::new(client_id.clone()))
             .set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()))
             .set_token_uri(url)
@@ -103,9 +182,12 @@ impl Tokens {
             .request_async(&send)
             .await
             .map_err(|error| match error {
-                oauth2::RequestTokenError::Request(SendError(error)) => error,
+                oauth2::RequestTokenError::Request(error) => error,
                 // The parse error of the crate quotes the answer, which may hold a token.
-                _ => self.refused_login(None, "invalid_response", "the answer is not the JSON of a token", true),
+                _ => SendError(
+                    self.refused_login(None, "invalid_response", "the answer is not the JSON of a token", true),
+                    Some(Heard { sign: Sign::Works, asked: None }),
+                ),
             })?;
         let life = answer.expires_in().unwrap_or(Duration::from_secs(300));
         Ok((SecretString::from(answer.access_token().secret().as_str()), life))
@@ -117,11 +199,13 @@ impl Tokens {
 
     /// Sends a token request; an answer that is not a success becomes the error that its body tells.
     async fn send(&self, http: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, SendError> {
-        let request = reqwest::Request::try_from(request).map_err(|e| SendError(GraphError::transport(&e)))?;
-        let response = http.execute(request).await.map_err(|e| SendError(GraphError::transport(&e)))?;
+        let request = reqwest::Request::try_from(request).map_err(|e| SendError::unsent(GraphError::transport(&e)))?;
+        let response = http.execute(request).await.map_err(|e| SendError::broken(GraphError::transport(&e)))?;
         let status = response.status();
-        self.clock.heard(response.headers());
-        let body = super::body::read(response, LONGEST_ANSWER, "the token endpoint").await.map_err(SendError)?;
+        let now = self.clock.heard(response.headers()).unwrap_or_else(SystemTime::now);
+        let retry_after = response.headers().get(RETRY_AFTER);
+        let asked = retry_after.and_then(|value| retry::retry_after(value.to_str().ok()?, now));
+        let body = super::body::read(response, LONGEST_ANSWER, "the token endpoint").await.map_err(SendError::broken)?;
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         if !status.is_success() {
             let text = |name: &str| json.get(name).and_then(|v| v.as_str()).unwrap_or_default();
@@ -137,7 +221,9 @@ impl Tokens {
                 "" => format!("{} answered {status}", self.endpoint.login_url),
                 error => error.to_owned(),
             };
-            return Err(SendError(self.refused_login(code, &error, text("error_description"), transient)));
+            let sign = if status.is_server_error() { Sign::Fails { connected: true } } else { Sign::Works };
+            let heard = Heard { sign, asked };
+            return Err(SendError(self.refused_login(code, &error, text("error_description"), transient), Some(heard)));
         }
         let mut answer = HttpResponse::new(numbers(json, &body));
         answer.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
@@ -200,7 +286,18 @@ impl<'c> oauth2::AsyncHttpClient<'c> for Sender<'_> {
 /// The library wants an error type of its own kind.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct SendError(GraphError);
+struct SendError(GraphError, Option<Heard>);
+
+impl SendError {
+    fn unsent(error: GraphError) -> SendError {
+        SendError(error, None)
+    }
+
+    fn broken(error: GraphError) -> SendError {
+        let sign = Sign::Fails { connected: !error.is_unreachable() };
+        SendError(error, Some(Heard { sign, asked: None }))
+    }
+}
 
 #[cfg(test)]
 mod tests {

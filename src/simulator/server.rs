@@ -258,7 +258,7 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
         _ => Answer::error(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."),
     };
     if let Some(action) = &struck {
-        answer = strike::shape(action, answer, &origin, &format!("{}/{}", asked.version, asked.path));
+        answer = strike::shape(action, answer, &origin, &format!("{}/{}", asked.version, asked.path), tenant.now().into());
     }
     tenant.record(asked.record(answer.status));
     // What a refused request would have cost is not told.

@@ -1,7 +1,7 @@
 //! What a fault makes of an answer: its status, its headers, its body, and how the body comes. Knows neither objects nor which request is hit.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
@@ -16,18 +16,18 @@ const LOST: &str = "lost-";
 /// Pieces that a trickled body comes in.
 const PIECES: usize = 20;
 
-/// The answer as the fault has it; `path` is with its version.
-pub(super) fn shape(action: &Action, answer: Answer, origin: &str, path: &str) -> Answer {
+/// The answer as the fault has it; `path` is with its version, `now` is the tenant's time.
+pub(super) fn shape(action: &Action, answer: Answer, origin: &str, path: &str, now: SystemTime) -> Answer {
     match action {
         Action::Error { status, code, message, retry_after } => {
             let failed = match code.is_empty() && message.is_empty() {
                 true => Answer::json(*status, ""),
                 false => Answer::error(*status, code, message),
             };
-            asking_to_wait(failed, retry_after)
+            asking_to_wait(failed, retry_after, now)
         }
         Action::Plain { status, text, retry_after } => {
-            asking_to_wait(Answer { content_type: "text/plain", ..Answer::json(*status, text.clone()) }, retry_after)
+            asking_to_wait(Answer { content_type: "text/plain", ..Answer::json(*status, text.clone()) }, retry_after, now)
         }
         Action::LosePageToken => Answer::error(503, "serviceNotAvailable", "The service is not available. Try again later."),
         Action::Html { status } => Answer {
@@ -64,13 +64,13 @@ fn gone() -> Answer {
     Answer::error(410, "resyncRequired", "Resync required. Replace any local items with the server's version.")
 }
 
-fn asking_to_wait(failed: Answer, retry_after: &Retry) -> Answer {
+fn asking_to_wait(failed: Answer, retry_after: &Retry, now: SystemTime) -> Answer {
     match retry_after {
         Retry::Missing => failed,
         Retry::Seconds(text) => failed.with_header("retry-after", text.clone()),
         Retry::Date(seconds) => {
-            let at = std::time::SystemTime::now() + Duration::from_secs(*seconds);
-            failed.with_header("retry-after", httpdate::fmt_http_date(at))
+            // As the `Date` of the answer is by the tenant's clock.
+            failed.with_header("retry-after", httpdate::fmt_http_date(now + Duration::from_secs(*seconds)))
         }
     }
 }

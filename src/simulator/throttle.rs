@@ -205,7 +205,7 @@ impl Buckets {
         let text = match throttle.wait {
             Wait::Seconds => Some(wait.as_secs_f64().ceil().max(1.0).to_string()),
             Wait::Decimal => Some(format!("{:.3}", wait.as_secs_f64() + 0.001)),
-            Wait::Date => Some(httpdate::fmt_http_date(SystemTime::now() + wait + Duration::from_secs(1))),
+            Wait::Date => Some(httpdate::fmt_http_date(SystemTime::from(tenant.now()) + wait + Duration::from_secs(1))),
             Wait::One => Some("1".to_owned()),
             Wait::Missing => None,
         };

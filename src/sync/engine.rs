@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::lock::{self, ResourceLock};
 use super::run::{Run, begin_beside};
 use super::types::{EngineSettings, Mode, Observer, Outcome, RunReport, RunRequest, Target};
-use crate::graph::{BreakerStatus, Client, GraphError, LaneStatus};
+use crate::graph::{BreakerStatus, Budgets, Client, GraphError, LaneStatus};
 use crate::mirror::{self, FileId, Mirror, MirrorError, RunEnd, RunStart, format_time, now};
 use crate::resources::{self, Resource};
 
@@ -36,6 +36,11 @@ impl Engine {
     pub fn new(settings: EngineSettings, observer: Arc<dyn Observer>) -> Result<Engine, GraphError> {
         let client = Client::new(settings.graph.clone())?;
         Ok(Engine { shared: Arc::new(Shared { settings, client, observer, mirrors: Mutex::default(), seen: Mutex::default() }) })
+    }
+
+    /// Other budgets hold from now on: the configuration was read again.
+    pub fn set_budgets(&self, budgets: Budgets) {
+        self.shared.client.set_budgets(budgets);
     }
 
     /// What the fetch queue holds, lane by lane, and why it waits.

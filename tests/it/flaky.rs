@@ -48,7 +48,7 @@ fn fifteen_in_a_hundred_requests_fail_and_everything_is_mirrored() {
     });
 }
 
-/// Figures, in real time: `cargo test --test it flaky -- --ignored --nocapture`.
+/// Figures, in real time: `cargo test --release --test it flaky -- --ignored --nocapture`.
 #[test]
 #[ignore = "ten thousand people in a debug build, twice"]
 fn forced_waits_cost_what_they_ask_for() {
@@ -74,12 +74,20 @@ fn forced_waits_cost_what_they_ask_for() {
         let took = began.elapsed();
         world.assert_equal();
         let requests = world.tenant().requests();
-        let refused = requests.iter().filter(|request| request.status == 429).count();
+        let directory = |path: &str| !["auditLogs", "reports", "identity", "roleManagement"].iter().any(|part| path.starts_with(part));
+        // Lanes wait beside each other: it is the one with the most waits that counts.
+        let refused = requests.iter().filter(|request| request.status == 429 && directory(&request.path)).count();
         println!("{}: {} requests, {refused} refused, {:.1} s", world.tenant().name(), requests.len(), took.as_secs_f64());
         (took, refused)
     };
     let ((undisturbed, _), (took, refused)) = (measured(false), measured(true));
     let bound = (undisturbed + Duration::from_secs(refused as u64)).mul_f64(1.2);
-    println!("{:.1} s; undisturbed and the waits times 1.2: {:.1} s", took.as_secs_f64(), bound.as_secs_f64());
+    let (took_seconds, forced) = (took.as_secs_f64(), refused as f64);
+    println!(
+        "{took_seconds:.1} s: {:.2} times the forced waits of {forced} s, {:.2} times these and the {:.1} s undisturbed",
+        took_seconds / forced,
+        took_seconds / (forced + undisturbed.as_secs_f64()),
+        undisturbed.as_secs_f64()
+    );
     assert!(refused > 3 && took <= bound, "{refused} refused, {took:?}, {bound:?}");
 }

@@ -11,20 +11,32 @@ use super::budget::{Limit, Style};
 const GRAIN: u32 = 100;
 /// A window is taken to be this much longer than Graph's: requests do not travel equally fast.
 const MARGIN: f64 = 1.02;
-/// With even steps the same, as a share of a step and at most in time.
+/// With even steps the same, as a share of a step and at most in time over all steps of a window.
 const STEP_MARGIN: f64 = 0.08;
 const LONGEST_STEP_MARGIN: Duration = Duration::from_millis(80);
-/// A limit is never taken to be less than this share of the published one.
-const LOWEST: f64 = 0.1;
-/// Share of the published limit that comes back after each quiet time.
-const STEP_UP: f64 = 0.05;
-/// The same of a learnt limit, and the least: what was learnt from a burst may be far too low.
-const LEARNT_STEP_UP: f64 = 0.1;
-const LEAST_STEP_UP: f64 = 1.0;
+/// What a late request may make up for leaves this much of a window, and at most so long, to requests that travel at different speed.
+const TRAVEL: f64 = 0.08;
+const LONGEST_TRAVEL: Duration = Duration::from_millis(250);
+/// What was learnt is raised by this share after a quiet time, and by twice as much after each further one.
+const STEP_UP: f64 = 0.02;
+const MOST_DOUBLINGS: u32 = 4;
+/// A quiet time is twice as long after each rise that ended in a refusal, so often at most.
+const MOST_PATIENCE: u32 = 3;
 /// Nothing is raised sooner than this after the last sign of throttling.
 const QUIET: Duration = Duration::from_secs(10);
-/// The first limit that is learnt is not lower than this in a window: one refusal in a quiet lane says little.
-const FIRST_LEARNT: f64 = 10.0;
+/// A refusal takes at least this share off what was learnt, and at most the other one.
+const BACK_DOWN: f64 = 0.95;
+const FURTHEST_DOWN: f64 = 0.5;
+/// A refusal with less than this share of the limit used has another reason than the limit.
+const EXPLAINED: f64 = 0.5;
+/// Refusals rarer than this are no sign of a limit: slowing down would cost more than they do.
+const WORTH_LEARNING: f64 = 0.04;
+/// How much more may pass from one refusal to the next when both are due to the same limit.
+const SAME: f64 = 1.25;
+/// Refusals further apart than so many windows have nothing to do with each other.
+const TOGETHER: u32 = 4;
+/// Less than this in a window is not learnt from refusals that no limit explains: a quiet lane says little.
+const FEWEST: f64 = 5.0;
 /// A learnt limit that has grown beyond this is none.
 const LEARNT_ENOUGH: f64 = 50_000.0;
 /// With fewer than this to a window, steps are even.
@@ -38,26 +50,61 @@ struct Slot {
     amount: f64,
 }
 
+/// Refusals that seem to come from one and the same limit.
+#[derive(Clone, Copy, Debug)]
+struct Suspicion {
+    since: Instant,
+    last: Instant,
+    /// The most that passed in a window.
+    passed: f64,
+    /// The totals when its first window began.
+    sent: f64,
+    lost: f64,
+}
+
 /// The count of one limit.
 #[derive(Debug)]
 pub(super) struct Meter {
     limit: Limit,
     aim: f64,
-    /// Of the published limit, what is believed at the moment.
-    factor: f64,
-    /// In place of a published limit, what refusals taught.
+    /// What refusals and hints taught, in place of the published limit or for want of one.
     learnt: Option<f64>,
+    suspicion: Option<Suspicion>,
     slots: VecDeque<Slot>,
     used: f64,
+    /// What was refused of that, by the instant of its sending.
+    bounced: VecDeque<(Instant, f64)>,
+    /// All that was ever sent, and refused.
+    sent: f64,
+    lost: f64,
     /// When the limit was last lowered, raised, or told to be near.
     moved: Option<Instant>,
-    /// Last sending and what it cost.
+    lowered: Option<Instant>,
+    /// Rises since it was lowered, and how many in a row ended in a refusal.
+    rises: u32,
+    falls: u32,
+    /// When the last was due, which is a little before it was sent where it was late, and what it cost.
     last: Option<(Instant, f64)>,
 }
 
 impl Meter {
     pub fn new(limit: Limit, aim: f64) -> Meter {
-        Meter { limit, aim: aim.clamp(0.05, 1.0), factor: 1.0, learnt: None, slots: VecDeque::new(), used: 0.0, moved: None, last: None }
+        Meter {
+            limit,
+            aim: aim.clamp(0.05, 1.0),
+            learnt: None,
+            suspicion: None,
+            slots: VecDeque::new(),
+            used: 0.0,
+            bounced: VecDeque::new(),
+            sent: 0.0,
+            lost: 0.0,
+            moved: None,
+            lowered: None,
+            rises: 0,
+            falls: 0,
+            last: None,
+        }
     }
 
     /// The published limit changed: the tenant's size is known now.
@@ -65,12 +112,22 @@ impl Meter {
         self.limit = limit;
     }
 
+    /// Another share of the limit is to be used.
+    pub fn set_aim(&mut self, aim: f64) {
+        self.aim = aim.clamp(0.05, 1.0);
+    }
+
+    /// The limit that is believed in at the moment.
+    fn believed(&self) -> Option<f64> {
+        match (self.limit.amount, self.learnt) {
+            (Some(amount), Some(learnt)) => Some(learnt.min(amount)),
+            (amount, learnt) => amount.or(learnt),
+        }
+    }
+
     /// What may be sent in a window at the moment; `None` = as much as one likes.
     pub fn allowed(&self) -> Option<f64> {
-        match self.limit.amount {
-            Some(amount) => Some(amount * self.aim * self.factor),
-            None => self.learnt,
-        }
+        self.believed().map(|limit| limit * self.aim)
     }
 
     /// The limit as published or learnt, and its window.
@@ -86,7 +143,7 @@ impl Meter {
 
     /// Whether throttling left a trace in the limit.
     pub fn has_learnt(&self) -> bool {
-        self.factor < 1.0 || self.learnt.is_some()
+        self.learnt.is_some()
     }
 
     /// Nothing of what was sent counts any more.
@@ -109,10 +166,13 @@ impl Meter {
         if self.slots.is_empty() {
             self.used = 0.0;
         }
+        while self.bounced.front().is_some_and(|(sent, _)| *sent + span <= now) {
+            self.bounced.pop_front();
+        }
     }
 
     fn is_even(&self) -> bool {
-        self.limit.style == Style::Even || self.limit.amount.is_none() && self.learnt.is_some_and(|learnt| learnt < FEW)
+        self.limit.style == Style::Even || self.learnt.is_some_and(|learnt| learnt < FEW)
     }
 
     /// Time that sending something of this cost takes up, with even steps.
@@ -120,11 +180,19 @@ impl Meter {
         match self.allowed() {
             Some(allowed) if self.is_even() => {
                 let step = self.limit.window.div_f64(allowed.max(0.001));
-                let bare = self.limit.window.div_f64(self.limit.amount.unwrap_or(allowed).max(0.001));
-                step.max(bare + bare.mul_f64(STEP_MARGIN).min(LONGEST_STEP_MARGIN)).mul_f64(cost.max(0.0))
+                let bare = self.limit.window.div_f64(self.believed().unwrap_or(allowed).max(0.001));
+                let steps = self.believed().unwrap_or(1.0).max(1.0);
+                step.max(bare + bare.mul_f64(STEP_MARGIN).min(LONGEST_STEP_MARGIN.div_f64(steps))).mul_f64(cost.max(0.0))
             }
             _ => Duration::ZERO,
         }
+    }
+
+    /// With even steps: how late a request may be without a loss. Those that follow make up for it, and still no window holds too many.
+    fn credit(&self) -> Duration {
+        let steps = self.believed().unwrap_or(0.0).floor();
+        let window = self.limit.window;
+        self.step(steps).saturating_sub(window + window.mul_f64(TRAVEL).min(LONGEST_TRAVEL))
     }
 
     /// When something of this cost may be sent: `None` = now.
@@ -151,8 +219,13 @@ impl Meter {
 
     /// Something is sent.
     pub fn take(&mut self, cost: f64, now: Instant) {
-        self.last = Some((now, cost));
+        let due = match self.last {
+            Some((at, last)) if self.is_even() => (at + self.step(last)).max(now.checked_sub(self.credit()).unwrap_or(now)).min(now),
+            _ => now,
+        };
+        self.last = Some((due, cost));
         self.used += cost;
+        self.sent += cost;
         let grain = self.limit.window / GRAIN;
         match self.slots.back_mut().filter(|slot| now < slot.first + grain) {
             Some(slot) => {
@@ -172,48 +245,96 @@ impl Meter {
         }
     }
 
-    /// Graph refused.
-    pub fn refused(&mut self, now: Instant) {
-        self.back_down(0.7, now);
+    /// Graph refused a request that was sent at `sent`. `first` = the first of a row of refusals, which alone says something about the rate;
+    /// `under_way` is what was sent and not answered yet.
+    pub fn refused(&mut self, cost: f64, sent: Instant, first: bool, under_way: f64, now: Instant) {
+        self.forget(now);
+        let lost_before = self.lost;
+        self.lost += cost;
+        self.bounced.push_back((sent, cost));
+        self.moved = Some(now);
+        if !first || self.lowered.is_some_and(|at| now < at + self.limit.window) {
+            return;
+        }
+        let bounced: f64 = self.bounced.iter().map(|(_, cost)| cost).sum();
+        let passed = (self.used - bounced - under_way).max(0.0);
+        if self.is_explained() {
+            self.lower(passed, now);
+            return;
+        }
+        let new = Suspicion { since: now, last: now, passed, sent: self.sent - self.used, lost: lost_before };
+        let known =
+            self.suspicion.filter(|known| now < known.last + self.limit.window * TOGETHER && passed <= known.passed.max(FEWEST) * SAME);
+        let it = known.map_or(new, |known| Suspicion { last: now, passed: known.passed.max(passed), ..known });
+        let share = (self.lost - it.lost) / (self.sent - it.sent).max(1.0);
+        // What has passed grows until the first window is over: before that it tells no limit.
+        if it.since + self.limit.window <= now && share >= WORTH_LEARNING {
+            self.lower(it.passed.max(FEWEST), now);
+        } else {
+            self.suspicion = Some(it);
+        }
+    }
+
+    /// So much is used that the limit may well be the reason for a refusal.
+    fn is_explained(&self) -> bool {
+        self.allowed().is_some_and(|allowed| self.used >= allowed * EXPLAINED)
     }
 
     /// Graph says how much of the limit is used: 1 = all. What is over the aim is taken back; what is near it only keeps the limit from
     /// rising. Even steps touch the limit for an instant whenever all the requests of a window are in it, which is no sign of excess.
     pub fn told(&mut self, share: f64, now: Instant) {
         let most = if self.is_even() { 1.0 } else { self.aim };
-        if share > most + 1e-6 {
-            self.back_down((self.aim / share).clamp(0.7, 0.99), now);
-        } else if share >= 0.8 {
+        if share >= 0.8 {
             self.moved = Some(now);
         }
-    }
-
-    fn back_down(&mut self, by: f64, now: Instant) {
         self.forget(now);
-        self.moved = Some(now);
-        match self.limit.amount {
-            Some(_) => self.factor = (self.factor * by).max(LOWEST),
-            None => self.learnt = Some(self.learnt.map_or((self.used * by).max(FIRST_LEARNT), |learnt| (learnt * by).max(1.0))),
+        // A limit that is far from used up by our count is not the one that is meant: refusals will tell. And what was sent already keeps the share up for a while: it is not held against the limit again and again.
+        let lately = self.lowered.is_some_and(|at| now < at + self.limit.window / 4);
+        if share > most + 1e-6
+            && !lately
+            && self.is_explained()
+            && let Some(believed) = self.believed()
+        {
+            self.lower(believed * (self.aim / share).clamp(0.7, 0.99), now);
         }
     }
 
-    /// Raises a lowered limit, one step for each quiet time that has passed.
+    fn lower(&mut self, to: f64, now: Instant) {
+        let least = self.limit.amount.map_or(1.0, |amount| (amount * 0.1).min(1.0));
+        let to = match self.believed() {
+            Some(believed) if self.learnt.is_some() => to.min(believed * BACK_DOWN).max(believed * FURTHEST_DOWN),
+            Some(believed) => to.min(believed),
+            None => to,
+        };
+        self.learnt = Some(to.max(least));
+        self.falls = if self.rises > 0 { (self.falls + 1).min(MOST_PATIENCE) } else { self.falls };
+        self.rises = 0;
+        self.suspicion = None;
+        self.moved = Some(now);
+        self.lowered = Some(now);
+    }
+
+    /// Raises a lowered limit, one step for each quiet time that has passed: slowly at first, then faster and faster.
     fn feel_up(&mut self, now: Instant) {
-        if !self.has_learnt() {
-            return;
-        }
-        let quiet = self.limit.window.max(QUIET.min(self.limit.window.saturating_mul(10)));
-        let Some(moved) = self.moved else { return };
+        let (Some(mut learnt), Some(moved)) = (self.learnt, self.moved) else { return };
+        let quiet = self.limit.window.max(QUIET.min(self.limit.window.saturating_mul(10))) * (1 << self.falls);
         let times = now.saturating_duration_since(moved).as_secs_f64() / quiet.as_secs_f64().max(1e-3);
         let steps = times.min(1_000.0) as u32;
         if steps == 0 {
             return;
         }
         self.moved = Some(moved.max(now - quiet.mul_f64(times.fract())));
-        self.factor = (self.factor + STEP_UP * f64::from(steps)).min(1.0);
         for _ in 0..steps {
-            self.learnt =
-                self.learnt.map(|learnt| learnt + (learnt * LEARNT_STEP_UP).max(LEAST_STEP_UP)).filter(|learnt| *learnt < LEARNT_ENOUGH);
+            learnt += learnt * STEP_UP * f64::from(1u32 << self.rises.min(MOST_DOUBLINGS));
+            self.rises = self.rises.saturating_add(1);
+        }
+        if self.rises > MOST_DOUBLINGS {
+            self.falls = 0;
+        }
+        let enough = self.limit.amount.unwrap_or(LEARNT_ENOUGH);
+        self.learnt = Some(learnt).filter(|learnt| *learnt < enough);
+        if self.learnt.is_none() {
+            (self.rises, self.falls) = (0, 0);
         }
     }
 }
@@ -289,33 +410,86 @@ mod tests {
     }
 
     #[test]
+    fn who_is_late_makes_up_for_it_and_no_window_holds_too_many() {
+        for (amount, seconds) in [(300.0, 10), (5.0, 10), (1.0, 1), (10.0, 60), (20.0, 1)] {
+            let mut meter = Meter::new(limit(amount, seconds, Style::Even), 0.95);
+            let (start, window) = (Instant::now(), Duration::from_secs(seconds));
+            let (mut now, mut sent) = (start, Vec::new());
+            let mut random = fastrand::Rng::with_seed(7);
+            while now < start + window * 40 {
+                if let Some(at) = meter.room(1.0, now) {
+                    now = at;
+                    // Timers and answers are late, by up to a third of a step.
+                    now += window.div_f64(amount * 3.0).mul_f64(random.f64());
+                    continue;
+                }
+                meter.take(1.0, now);
+                sent.push((now, 1.0));
+            }
+            let most = heaviest_window(&sent, window);
+            let share = sent.len() as f64 / (amount * 40.0);
+            let case = format!("{amount} in {seconds} s: {most} in a window, {:.1} % used", share * 100.0);
+            assert!(most <= amount, "{case}");
+            assert!(share >= if amount > 4.0 && seconds >= 10 { 0.9 } else { 0.75 }, "{case}");
+        }
+    }
+
+    #[test]
     fn a_window_of_thousands_is_remembered_in_a_hundred_places() {
         let mut meter = Meter::new(limit(8000.0, 10, Style::Burst), 0.95);
         drive(&mut meter, Instant::now(), Duration::from_secs(60), || 1.0);
         assert!(meter.slots.len() <= GRAIN as usize + 3, "{}", meter.slots.len());
     }
 
+    fn send(meter: &mut Meter, amount: u32, now: Instant) {
+        (0..amount).for_each(|_| meter.take(1.0, now));
+    }
+
     #[test]
-    fn refusals_lower_the_limit_and_quiet_time_raises_it_again() {
+    fn a_refusal_at_the_limit_lowers_it_to_what_passed_and_quiet_time_raises_it_again() {
         let start = Instant::now();
-        let mut meter = Meter::new(limit(1000.0, 10, Style::Burst), 0.95);
-        let after = |meter: &mut Meter, seconds: u64, expected: f64| {
-            assert!(meter.room(1.0, start + Duration::from_secs(seconds)).is_none());
-            let allowed = meter.allowed().expect("a limit");
-            assert!((allowed - expected).abs() < 1e-6, "{allowed} after {seconds} s");
-        };
-        meter.refused(start);
-        meter.refused(start);
-        after(&mut meter, 0, 465.5);
-        for _ in 0..50 {
-            meter.refused(start);
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut meter = Meter::new(limit(1300.0, 10, Style::Burst), 0.95);
+        // The true limit is 700; 8 were on their way when the first refusal came.
+        send(&mut meter, 708, start);
+        for n in 0..8 {
+            meter.refused(1.0, start, n == 0, f64::from(7 - n), start);
         }
-        after(&mut meter, 9, 95.0);
-        after(&mut meter, 25, 190.0);
-        // The rest of the second quiet time counts.
-        after(&mut meter, 31, 237.5);
-        after(&mut meter, 400, 950.0);
+        assert_eq!(meter.allowed(), Some(665.0), "once for all that were refused together, and just under what passed");
+        meter.room(1.0, at(19));
+        assert_eq!(meter.allowed().map(f64::round), Some(678.0));
+        // It comes back slowly, then faster.
+        let mut before = 665.0 * 1.02;
+        let mut rises = Vec::new();
+        for n in 2..6 {
+            meter.room(1.0, at(n * 10 + 5));
+            let allowed = meter.allowed().expect("a limit");
+            rises.push(allowed - before);
+            before = allowed;
+        }
+        assert!(rises.windows(2).all(|pair| pair[1] > pair[0]), "{rises:?}");
+        meter.room(1.0, at(400));
         assert!(!meter.has_learnt());
+    }
+
+    #[test]
+    fn a_refusal_far_below_the_limit_or_in_a_row_of_refusals_says_nothing_about_it() {
+        let start = Instant::now();
+        let mut meter = Meter::new(limit(8000.0, 10, Style::Burst), 0.95);
+        let mut now = start;
+        // One in fifty, whatever the rate.
+        for _ in 0..200 {
+            send(&mut meter, 50, now);
+            meter.refused(1.0, now, true, 0.0, now);
+            now += Duration::from_millis(1200);
+        }
+        assert!(!meter.has_learnt(), "{meter:?}");
+        for _ in 0..50 {
+            send(&mut meter, 1, now);
+            meter.refused(1.0, now, false, 0.0, now);
+            now += Duration::from_secs(5);
+        }
+        assert!(!meter.has_learnt(), "{meter:?}");
     }
 
     #[test]
@@ -329,51 +503,68 @@ mod tests {
         for _ in 0..40 {
             now += Duration::from_secs(10);
             meter.room(1.0, now);
+            let allowed = meter.allowed().expect("a limit");
+            send(&mut meter, allowed as u32, now);
             meter.told(meter.allowed().expect("a limit") / 600.0, now);
         }
         let allowed = meter.allowed().expect("a limit");
         assert!((500.0..=630.0).contains(&allowed), "{allowed}");
+        let mut far = Meter::new(limit(1e6, 10, Style::Burst), 0.95);
+        send(&mut far, 20, start);
+        far.told(1.2, start);
+        assert!(!far.has_learnt(), "whatever is meant, it is not a million");
         let mut even = Meter::new(limit(5.0, 10, Style::Even), 0.95);
+        send(&mut even, 5, start);
         even.told(1.0, start);
         assert_eq!(even.allowed(), Some(4.75), "five of five in a window is what was meant");
         even.told(1.2, start);
         assert!(even.allowed().expect("a limit") < 4.0);
     }
 
-    #[test]
-    fn where_nothing_is_published_the_limit_is_learnt_from_refusals_alone() {
+    /// A service that lets so many of any window through and counts what it refuses, asked as fast as the meter and `wait` let one.
+    /// Seconds of the quarters of the time are given; passed and refused in each.
+    fn against(meter: &mut Meter, truth: usize, wait: Duration, length: Duration) -> [(u32, u32); 4] {
         let start = Instant::now();
-        let mut meter = Meter::new(limit(None, 10, Style::Burst), 0.95);
-        for _ in 0..100 {
-            assert!(meter.room(1.0, start).is_none());
-            meter.take(1.0, start);
-        }
-        meter.refused(start);
-        assert_eq!(meter.allowed().map(f64::round), Some(70.0));
-        assert!(meter.room(1.0, start).is_some());
-        // A server that lets 30 through in 10 s: the rate stays around that.
-        let (mut now, mut sent, mut refused): (Instant, VecDeque<Instant>, u32) = (start + Duration::from_secs(60), VecDeque::new(), 0);
-        let (began, mut through) = (now, 0u32);
-        while now < began + Duration::from_secs(1200) {
+        let (mut now, mut seen) = (start, VecDeque::<Instant>::new());
+        let mut quarters = [(0, 0); 4];
+        let mut row = 0;
+        while now < start + length {
             if let Some(at) = meter.room(1.0, now) {
                 now = at;
                 continue;
             }
+            let quarter = ((now - start).as_secs_f64() / length.as_secs_f64() * 4.0) as usize;
             meter.take(1.0, now);
-            while sent.front().is_some_and(|at| *at + Duration::from_secs(10) <= now) {
-                sent.pop_front();
+            while seen.front().is_some_and(|at| *at + Duration::from_secs(10) <= now) {
+                seen.pop_front();
             }
-            if sent.len() >= 30 {
-                meter.refused(now);
-                refused += 1;
-                now += Duration::from_secs(5);
+            seen.push_back(now);
+            if seen.len() > truth {
+                row += 1;
+                meter.refused(1.0, now, row == 1, 0.0, now);
+                quarters[quarter].1 += 1;
+                now += wait * row;
             } else {
-                sent.push_back(now);
-                through += 1;
+                row = 0;
+                quarters[quarter].0 += 1;
             }
             now += Duration::from_millis(20);
         }
-        assert!(refused < 40, "{refused} refusals");
-        assert!(through > 1800, "{through} of 3600");
+        quarters
+    }
+
+    #[test]
+    fn a_limit_that_nobody_publishes_is_learnt_from_refusals_and_settled_just_under() {
+        for amount in [None, Some(1e6), Some(60.0)] {
+            for (truth, hint) in [(30, 300), (30, 5_000), (30, 11_000), (50, 100), (50, 1_000)] {
+                let mut meter = Meter::new(limit(amount, 10, Style::Burst), 0.95);
+                let quarters = against(&mut meter, truth, Duration::from_millis(hint), Duration::from_secs(1200));
+                let case = format!("{amount:?}, {truth} in 10 s, hints of {hint} ms: {quarters:?}");
+                for (passed, refused) in quarters {
+                    assert!(f64::from(passed) >= truth as f64 * 30.0 * 0.8, "{case}");
+                    assert!(refused * 25 <= passed, "{case}");
+                }
+            }
+        }
     }
 }

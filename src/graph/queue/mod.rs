@@ -8,6 +8,7 @@ mod budget;
 mod cost;
 mod lane;
 mod meter;
+mod pass;
 mod place;
 mod state;
 mod status;
@@ -28,6 +29,7 @@ pub use budget::Budgets;
 use cost::{Costs, Shape};
 use lane::Grant;
 pub(super) use lane::LaneKey;
+pub(super) use pass::Sign;
 pub(super) use place::Place;
 use state::{Letter, State};
 pub use status::{BreakerStatus, Counts, LaneStatus, Waiting};
@@ -39,6 +41,8 @@ pub(super) struct Queue {
     costs: Mutex<Costs>,
     /// The earliest timer changed.
     sooner: Notify,
+    /// A breaker let somebody go, or may do so: who waits for an origin alone looks again.
+    changed: Arc<Notify>,
 }
 
 /// A request that wants to be sent.
@@ -58,7 +62,7 @@ pub(super) struct Ask<'a> {
 impl Queue {
     /// `places` is how many requests may be under way at once in a lane.
     pub fn new(budgets: Budgets, places: usize) -> Queue {
-        Queue { state: Mutex::new(State::new(budgets, places)), costs: Mutex::default(), sooner: Notify::new() }
+        Queue { state: Mutex::new(State::new(budgets, places)), costs: Mutex::default(), sooner: Notify::new(), changed: Arc::default() }
     }
 
     /// The origin serves this tenant: how many there are matters to its breaker.
@@ -69,6 +73,11 @@ impl Queue {
     /// Tells how many users a tenant has.
     pub fn size_hint(&self, client_id: &str, tenant_id: &str, users: u64) {
         self.change(|state, now| state.size_hint(client_id, tenant_id, users, now));
+    }
+
+    /// Paces by other budgets from now on, requests that wait already included.
+    pub fn set_budgets(&self, budgets: Budgets) {
+        self.change(|state, now| state.set_budgets(budgets, now));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -7,10 +7,9 @@ use tokio::time::Instant;
 
 use super::super::signals::Signals;
 use super::Queue;
-use super::breaker::Change;
 use super::cost::Shape;
 use super::lane::{Grant, Stop};
-use super::state::State;
+use super::pass::Sign;
 
 /// Leave to send one request.
 #[derive(Debug)]
@@ -71,10 +70,11 @@ impl Place {
 
     /// An answer that asks to wait: the whole lane stops, or all lanes of the app where the app's limit was hit.
     pub fn throttled(&mut self, status: u16, asked: Option<Duration>, signals: &Signals) -> Stop {
-        let (id, sent) = (self.lane, self.sent);
+        let (id, sent, cost) = (self.lane, self.sent, f64::from(self.cost));
         let stop = self.queue.change(|state, now| {
             let lane = state.lanes.get_mut(&id)?;
             lane.counts.throttled += 1;
+            let under_way = cost * lane.in_flight.saturating_sub(1) as f64;
             let shared = state.shared.get_mut(&lane.shared);
             let (pause, meter) = match shared {
                 Some(shared) if signals.application => {
@@ -83,11 +83,11 @@ impl Place {
                 }
                 _ => (&mut lane.pause, &mut lane.meter),
             };
+            let first = !pause.is_tentative();
             let stop = pause.throttled(asked, sent, status, now);
-            // Requests that were under way together are refused together, for one and the same reason.
-            if stop.news {
-                meter.refused(now);
-            }
+            // Requests that were under way together are refused together, for one and the same reason; and once the lane stands, further
+            // refusals say nothing of its rate.
+            meter.refused(cost, sent, first && stop.news, under_way, now);
             Some(stop)
         });
         match status {
@@ -130,47 +130,20 @@ impl Place {
     }
 
     fn tell_breaker(&mut self, sign: Sign) {
-        let (id, probe, path) = (self.lane, std::mem::take(&mut self.probe), self.path.as_str());
-        let change = self.queue.change(|state: &mut State, now| {
-            let lane = state.lanes.get(&id)?;
-            let place = lane.origin;
-            let origin = state.origins.get_mut(place)?;
-            let change = match sign {
-                Sign::Works => origin.breaker.worked(now),
-                Sign::Fails { connected } => origin.breaker.failed(&lane.key.tenant_id, path, connected, probe, fastrand::f64(), now),
-            };
-            let name = change.map(|change| (change, origin.name.clone()));
-            if probe || change.is_some() {
-                state.serve_origin(place, now);
-            }
-            name
-        });
-        // Once for all requests that wait for it.
-        match change {
-            Some((Change::Opened { failures, probe_after }, origin)) => tracing::warn!(
-                origin,
-                failures_in_a_row = failures,
-                probe_in_seconds = probe_after.as_secs_f64(),
-                "the service does not answer: requests to it wait, one at a time tries whether it is back"
-            ),
-            Some((Change::Closed { after }, origin)) => {
-                tracing::info!(origin, out_for_seconds = after.as_secs(), "the service answers again: requests go on");
-            }
-            None => {}
+        let (id, probe) = (self.lane, std::mem::take(&mut self.probe));
+        let whose = self.queue.lock().lanes.get(&id).map(|lane| (lane.origin, lane.key.tenant_id.clone()));
+        if let Some((origin, tenant_id)) = whose {
+            self.queue.tell_breaker(origin, &tenant_id, &self.path, sign, probe);
         }
     }
-}
-
-/// What a request says about its origin.
-#[derive(Clone, Copy, Debug)]
-enum Sign {
-    Works,
-    Fails { connected: bool },
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let (lane, probe_lost) = (self.lane, self.probe);
         self.queue.change(|state, now| state.done(lane, probe_lost, now));
+        if probe_lost {
+            self.queue.changed.notify_waiters();
+        }
     }
 }

@@ -137,6 +137,24 @@ impl State {
         }
     }
 
+    /// Other budgets hold from now on; what was sent and learnt stays.
+    pub fn set_budgets(&mut self, budgets: Budgets, now: Instant) {
+        self.budgets = budgets;
+        for lane in self.lanes.values_mut() {
+            let users = self.users.get(&(lane.key.client_id.clone(), lane.key.tenant_id.clone())).copied();
+            lane.meter.set_limit(self.budgets.limits(lane.key.workload, users).own);
+            lane.meter.set_aim(self.budgets.aim);
+        }
+        for shared in self.shared.values_mut() {
+            shared.meter.set_limit(self.budgets.limits(shared.key.workload, None).shared);
+            shared.meter.set_aim(self.budgets.aim);
+        }
+        let ids: Vec<u64> = self.lanes.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.serve(id, now));
+        let shared: Vec<u64> = self.shared.keys().copied().collect();
+        shared.into_iter().for_each(|id| self.serve_shared(id, now));
+    }
+
     /// The lane's number; it is made when there is none.
     pub fn lane(&mut self, key: &LaneKey, tenant: &str, origin: &str, now: Instant) -> u64 {
         if let Some(id) = self.keys.get(key) {

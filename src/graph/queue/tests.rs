@@ -156,6 +156,28 @@ async fn a_size_that_becomes_known_raises_the_budget_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn other_budgets_hold_at_once_for_those_that_wait_too() {
+    let queue = queue(10_000);
+    let task = {
+        let queue = Arc::clone(&queue);
+        tokio::spawn(async move {
+            for _ in 0..20 {
+                enter(&queue, "t", Workload::Reports).await.answered(200, &Signals::default());
+            }
+        })
+    };
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!task.is_finished());
+    let began = Instant::now();
+    queue.set_budgets(Budgets { reports_per_10s: 1e6, ..Budgets::default() });
+    task.await.expect("a task");
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    queue.set_budgets(Budgets { reports_per_10s: 5.0, aim: 0.5, ..Budgets::default() });
+    let allowed = queue.status().into_iter().find(|lane| lane.tenant.is_some()).and_then(|lane| lane.allowed);
+    assert_eq!(allowed, Some(2.5));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_person_goes_before_a_schedule_and_nobody_starves() {
     let queue = queue(1);
     let first = enter(&queue, "t", Workload::Directory).await;
@@ -362,6 +384,70 @@ async fn a_probe_that_is_called_off_is_made_up_for() {
     let other = {
         let queue = Arc::clone(&queue);
         tokio::spawn(async move { enter(&queue, "t1", Workload::Directory).await.answered(200, &Signals::default()) })
+    };
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert!(!other.is_finished());
+    drop(probe);
+    other.await.expect("a task");
+    assert_eq!(queue.breakers()[0].state, "closed");
+}
+
+const LOGIN: &str = "https://login.microsoftonline.com";
+
+#[tokio::test(start_paused = true)]
+async fn a_token_endpoint_that_is_out_is_asked_by_one_at_a_time_however_many_tenants_want_it() {
+    let queue = queue(8);
+    let down = Arc::new(AtomicUsize::new(1));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let task = |n: usize| {
+        let (queue, down, asked) = (Arc::clone(&queue), Arc::clone(&down), Arc::clone(&asked));
+        tokio::spawn(async move {
+            loop {
+                let pass = queue.pass(LOGIN, &format!("t{n}"), None).await.expect("there is no limit");
+                asked.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                let down = down.load(Ordering::Relaxed) > 0;
+                pass.ended("/token", if down { Sign::Fails { connected: true } } else { Sign::Works });
+                if !down {
+                    return;
+                }
+            }
+        })
+    };
+    let tasks: Vec<_> = (0..500).map(task).collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let at_once = asked.load(Ordering::Relaxed);
+    assert!((500..510).contains(&at_once), "{at_once}: those that were under way, and those that failed before it opened");
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let probes = asked.load(Ordering::Relaxed) - at_once;
+    assert!((8..40).contains(&probes), "{probes} probes in ten minutes");
+    assert_eq!(queue.breakers()[0].origin, LOGIN);
+    assert_eq!(queue.pass(LOGIN, "t0", Some(Duration::from_millis(1))).await.map(|_| ()), None, "who does not wait for ever is told");
+    // Graph is another origin.
+    let began = Instant::now();
+    enter(&queue, "t0", Workload::Directory).await.answered(200, &Signals::default());
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    down.store(0, Ordering::Relaxed);
+    for task in tasks {
+        task.await.expect("a task");
+    }
+    assert!(began.elapsed() < Duration::from_secs(65));
+    assert_eq!(queue.breakers()[0].state, "closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_is_called_off_is_made_up_for() {
+    let queue = queue(8);
+    for n in 0..10 {
+        let pass = queue.pass(LOGIN, &format!("t{}", n % 2), None).await.expect("a pass");
+        pass.ended("/token", Sign::Fails { connected: false });
+    }
+    assert_eq!(queue.breakers()[0].state, "open");
+    let probe = queue.pass(LOGIN, "t0", None).await.expect("a pass");
+    assert_eq!(queue.breakers()[0].state, "half-open");
+    let other = {
+        let queue = Arc::clone(&queue);
+        tokio::spawn(async move { queue.pass(LOGIN, "t1", None).await.expect("a pass").ended("/token", Sign::Works) })
     };
     tokio::time::sleep(Duration::from_secs(300)).await;
     assert!(!other.is_finished());
