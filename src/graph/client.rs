@@ -20,6 +20,7 @@ use super::queue::{Ask, BreakerStatus, Budgets, LaneKey, LaneStatus, Place, Queu
 use super::retry;
 use super::signals::Signals;
 use super::token::Tokens;
+use crate::clock;
 
 /// Clocks that differ more than this are told.
 const SKEW: Duration = Duration::from_secs(120);
@@ -370,7 +371,7 @@ impl TenantClient {
             }
             return body.and_then(|body| Page::parse(body, &self.endpoint.graph_url, path)).map_err(Failure::of);
         }
-        let asked = retry::retry_after(&text(RETRY_AFTER), SystemTime::now());
+        let asked = retry::retry_after(&text(RETRY_AFTER), clock::system_now());
         let throttled = status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE && asked.is_some();
         let stopped = if throttled {
             let stop = place.throttled(status.as_u16(), asked, &signals);
@@ -426,7 +427,7 @@ impl TenantClient {
     /// A wrong clock makes tokens look expired or not yet valid, so it is told, once an hour.
     fn compare_clocks(&self, headers: &HeaderMap) {
         let Some(theirs) = self.tokens.clock.heard(headers) else { return };
-        let ours = SystemTime::now();
+        let ours = clock::system_now();
         let apart = ours.duration_since(theirs).or_else(|_| theirs.duration_since(ours)).unwrap_or_default();
         if apart <= SKEW {
             return;

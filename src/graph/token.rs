@@ -11,9 +11,10 @@ use tokio::sync::Mutex;
 
 use super::aadsts;
 use super::client::{Endpoint, SecretSource};
-use super::clock::Clock;
+use super::clock::Clock as ServiceClock;
 use super::error::GraphError;
 use super::retry;
+use crate::clock;
 
 /// A token is renewed this long before it ends, or at four fifths of its life when that is short.
 const EARLY: Duration = Duration::from_secs(5 * 60);
@@ -35,25 +36,25 @@ pub(super) struct Tokens {
     endpoint: Endpoint,
     state: Mutex<(u64, Option<Token>)>,
     /// The service's clock, as its answers show it.
-    pub clock: Clock,
+    pub clock: ServiceClock,
 }
 
 impl Tokens {
     pub fn new(endpoint: Endpoint) -> Tokens {
-        Tokens { endpoint, state: Mutex::new((0, None)), clock: Clock::default() }
+        Tokens { endpoint, state: Mutex::new((0, None)), clock: ServiceClock::default() }
     }
 
     /// A token that is good for a while. Callers that come while one is fetched wait for that one.
     pub async fn get(&self, http: &reqwest::Client) -> Result<Token, GraphError> {
         let mut state = self.state.lock().await;
-        if let Some(token) = state.1.as_ref().filter(|token| Instant::now() < token.renew_at) {
+        if let Some(token) = state.1.as_ref().filter(|token| clock::instant() < token.renew_at) {
             return Ok(token.clone());
         }
         let (bearer, life) = self.fetch(http).await?;
         // Jitter keeps the tenants of a daemon from renewing all at once.
         let early = EARLY.min(life / 5).mul_f64(1.0 + 0.2 * fastrand::f64());
         state.0 += 1;
-        let token = Token { number: state.0, bearer: Arc::new(bearer), renew_at: Instant::now() + life.saturating_sub(early) };
+        let token = Token { number: state.0, bearer: Arc::new(bearer), renew_at: clock::instant() + life.saturating_sub(early) };
         state.1 = Some(token.clone());
         Ok(token)
     }

@@ -3,8 +3,11 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// The steps in order; a file's `user_version` is the number of the last one applied. Add yours at the end.
-const STEPS: &[(i64, &str, &str)] =
-    &[(1, "directory", include_str!("../../schema/001_directory.sql")), (2, "activity", include_str!("../../schema/002_activity.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (1, "directory", include_str!("../../schema/001_directory.sql")),
+    (2, "activity", include_str!("../../schema/002_activity.sql")),
+    (3, "running", include_str!("../../schema/003_running.sql")),
+];
 
 /// Views carry no data, so they are dropped and made again whenever the version changes.
 const VIEWS: &str = include_str!("../../schema/views.sql");

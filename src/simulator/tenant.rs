@@ -26,6 +26,8 @@ pub struct RequestRecord {
     pub status: u16,
     /// `x-ms-throttle-priority`, when sent.
     pub priority: Option<String>,
+    /// When it was answered, by this machine's clock.
+    pub at: Instant,
 }
 
 pub(super) struct Shared {
