@@ -27,7 +27,12 @@ const EVENTS: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(1800);
 
 fn main() {
-    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let numbers: Vec<usize> = arguments.iter().filter_map(|a| a.parse().ok()).collect();
+    if numbers.len() < arguments.len() {
+        // `cargo bench -- A` is about another bench.
+        return;
+    }
     let count = numbers.first().copied().unwrap_or(100);
     let minutes = numbers.get(1).copied().unwrap_or(1).clamp(1, 30) as u64;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");

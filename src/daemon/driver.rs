@@ -96,6 +96,11 @@ impl Driver {
         }
     }
 
+    /// That it goes on, and how: for logs in which rounds without news are not told.
+    pub fn tell_summary(&self) {
+        tracing::info!("{}", self.summary());
+    }
+
     /// One line for `systemctl status`.
     pub fn summary(&self) -> String {
         format!(
@@ -243,19 +248,7 @@ impl Driver {
                     // A long backfill takes its turn after everything else that is due.
                     self.enqueue(key.clone(), Duration::ZERO);
                 }
-                tracing::info!(
-                    tenant,
-                    resource,
-                    round = report.mode.as_str(),
-                    pages = report.pages,
-                    rows = report.rows,
-                    writes = report.writes,
-                    changes = report.changes,
-                    requests = report.requests,
-                    throttled = report.throttled,
-                    seconds = report.seconds,
-                    "synced"
-                );
+                tell_success(&report);
             }
             Outcome::Stopped => tracing::info!(tenant, resource, "stopped"),
             Outcome::Unavailable => {
@@ -302,6 +295,32 @@ impl Driver {
         if tokio::time::timeout(LAST_PAGES, all).await.is_err() {
             tracing::warn!("some pages took too long; the next start fetches them again");
         }
+    }
+}
+
+/// Most rounds bring nothing: a thousand tenants would fill a log with them.
+fn tell_success(report: &RunReport) {
+    macro_rules! tell {
+        ($level:expr) => {
+            tracing::event!(
+                $level,
+                tenant = report.tenant,
+                resource = report.resource,
+                round = report.mode.as_str(),
+                pages = report.pages,
+                rows = report.rows,
+                writes = report.writes,
+                changes = report.changes,
+                requests = report.requests,
+                throttled = report.throttled,
+                seconds = report.seconds,
+                "synced"
+            )
+        };
+    }
+    match report.writes > 0 || report.throttled > 0 || report.mode == Mode::Reconcile {
+        true => tell!(tracing::Level::INFO),
+        false => tell!(tracing::Level::DEBUG),
     }
 }
 

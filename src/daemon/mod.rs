@@ -33,6 +33,8 @@ use schedule::Schedule;
 const PULSE: Duration = Duration::from_secs(15);
 /// What the queue waits for is told this often, at debug.
 const TELL: Duration = Duration::from_secs(60);
+/// What was done so far is told this often, at info.
+const SUMMARY: Duration = Duration::from_secs(3600);
 
 /// Ticks so far apart; one that was missed is not made up for.
 fn every(span: Duration) -> Interval {
@@ -64,7 +66,9 @@ impl Daemon {
         systemd::ready();
         tracing::info!(tenants = driver.tenants(), "entra-mirror runs");
         let mut watchdog = systemd::Watchdog::start();
-        let (mut pulse, mut tell) = (every(PULSE), every(TELL));
+        let (mut pulse, mut tell, mut summary) = (every(PULSE), every(TELL), every(SUMMARY));
+        // The first tick of an interval comes at once, when there is nothing to sum up.
+        summary.tick().await;
         let mut watch = watch::Watch::start();
         let mut pace = Pace::of_the_process();
         loop {
@@ -83,6 +87,7 @@ impl Daemon {
                 () = watchdog.beat() => {}
                 _ = pulse.tick() => {}
                 _ = tell.tick() => driver.tell_waits(),
+                _ = summary.tick() => driver.tell_summary(),
                 by = watch.was_set() => {
                     tracing::warn!(seconds = by.as_secs(), "this machine's clock was set; everything is synced now and the schedule starts anew");
                     schedule.restart(clock::now());

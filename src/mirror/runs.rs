@@ -148,7 +148,7 @@ mod tests {
         };
         assert!(plan(INTERRUPT).contains("sync_runs_in_progress"), "{}", plan(INTERRUPT));
         let forget = plan(FORGET);
-        assert!(forget.contains("sync_runs_by_resource (resource=? AND rowid<?)"), "{forget}");
+        assert!(forget.contains("sync_runs_by_resource (resource=? AND id<?)"), "{forget}");
         assert!(!forget.contains("SCAN") && !forget.contains("TEMP B-TREE"), "{forget}");
     }
 }
