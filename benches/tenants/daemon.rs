@@ -30,7 +30,7 @@ pub struct Daemon {
 
 /// The program: of this build, or another one that is to be compared.
 fn binary() -> Command {
-    Command::new(std::env::var_os("ENTRA_MIRROR_BENCH_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_entra-mirror").into()))
+    Command::new(std::env::var_os("BENCH_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_entra-mirror").into()))
 }
 
 pub fn set_private(path: &Path) {
@@ -80,6 +80,12 @@ impl Daemon {
             }
             std::thread::sleep(EVERY);
         }
+    }
+
+    /// SIGHUP.
+    pub fn reload(&self) {
+        // SAFETY: a signal to a child of ours that was not waited for, so the number is its own.
+        unsafe { libc::kill(self.child.id() as i32, libc::SIGHUP) };
     }
 
     /// Waits for the next whole multiple of the interval.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::line::{Limits, Line, Ticket};
 use super::live::{Live, TenantWork};
-use super::schedule::{interval, spread};
+use super::schedule::spread;
 use crate::clock;
 use crate::config::{Config, Tenant};
 use crate::resources::{self, Resource};
@@ -121,8 +121,7 @@ impl Driver {
     }
 
     /// The schedule names a resource: every tenant that mirrors it follows, each at its place in the interval.
-    pub fn tick(&mut self, resource: &'static str) {
-        let interval = self.config.schedule.get(resource).and_then(|cron| interval(cron, clock::now())).unwrap_or_default();
+    pub fn tick(&mut self, resource: &'static str, interval: Duration) {
         let mirrors = |tenant: &&Tenant| tenant.resources.contains(&resource);
         let names: Vec<String> = self.config.tenants.iter().filter(mirrors).map(|t| t.name.clone()).collect();
         for name in names {

@@ -72,8 +72,8 @@ impl Daemon {
         let mut watch = watch::Watch::start();
         let mut pace = Pace::of_the_process();
         loop {
-            for what in schedule.due(clock::now()) {
-                if what == RECONCILE { driver.reconcile() } else { driver.tick(what) }
+            for (what, interval) in schedule.due(clock::now()) {
+                if what == RECONCILE { driver.reconcile() } else { driver.tick(what, interval) }
             }
             driver.start_what_is_due();
             systemd::status(&driver.summary());

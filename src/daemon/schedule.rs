@@ -29,6 +29,14 @@ struct Entry {
     next: Option<Timestamp>,
 }
 
+impl Entry {
+    /// Time between its next two times; none when there are no two.
+    fn interval(&self) -> Duration {
+        let between = self.next.and_then(|next| Some(next_after(&self.cron, next)?.duration_since(next)));
+        between.and_then(|span| Duration::try_from(span).ok()).unwrap_or_default()
+    }
+}
+
 impl Schedule {
     /// An entry for each resource that some tenant mirrors, and one for [`RECONCILE`]; each comes next after `now`.
     ///
@@ -49,16 +57,16 @@ impl Schedule {
         self.entries.iter_mut().for_each(|entry| entry.next = next_after(&entry.cron, now));
     }
 
-    /// What the time has come for, in that order. A time that was missed meanwhile is not made up for.
-    pub fn due(&mut self, now: Timestamp) -> Vec<&'static str> {
+    /// What the time has come for, in that order, each with its interval. A time that was missed meanwhile is not made up for.
+    pub fn due(&mut self, now: Timestamp) -> Vec<(&'static str, Duration)> {
         let mut due = Vec::new();
         for entry in &mut self.entries {
             let Some(at) = entry.next.filter(|at| *at <= now) else { continue };
-            due.push((at, entry.what));
             entry.next = next_after(&entry.cron, now);
+            due.push((at, entry.what, entry.interval()));
         }
         due.sort();
-        due.into_iter().map(|(_, what)| what).collect()
+        due.into_iter().map(|(_, what, interval)| (what, interval)).collect()
     }
 
     /// When something comes next.
@@ -72,14 +80,6 @@ pub fn next_after(cron: &Cron, now: Timestamp) -> Option<Timestamp> {
     let now = chrono::DateTime::from_timestamp(now.as_second(), 0)?;
     let next = cron.find_next_occurrence(&now, false).ok()?;
     Timestamp::from_second(next.timestamp()).ok()
-}
-
-/// Time between two ticks.
-pub(super) fn interval(cron: &str, now: Timestamp) -> Option<Duration> {
-    let cron = parse_cron(cron).ok()?;
-    let first = next_after(&cron, now)?;
-    let second = next_after(&cron, first)?;
-    Duration::try_from(second.duration_since(first)).ok()
 }
 
 /// How long after a tick this tenant starts: always the same for the same name.
@@ -124,7 +124,6 @@ mod tests {
         let cron = parse_cron("0 */5 * * * *").expect("a schedule");
         let now = at("2026-11-23T08:04:59Z");
         assert_eq!(next_after(&cron, now), Some(at("2026-11-23T08:05:00Z")));
-        assert_eq!(interval("0 */5 * * * *", now), Some(Duration::from_secs(300)));
     }
 
     #[test]
@@ -133,10 +132,14 @@ mod tests {
         let mut schedule = schedule(&entries, "2026-11-22T02:24:30Z");
         assert_eq!(schedule.next(), Some(at("2026-11-22T02:25:00Z")));
         assert!(schedule.due(at("2026-11-22T02:24:59.999Z")).is_empty());
-        assert_eq!(schedule.due(at("2026-11-22T02:25:00Z")), ["users"]);
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        assert_eq!(schedule.due(at("2026-11-22T02:25:00Z")), [("users", minutes(5))]);
         assert!(schedule.due(at("2026-11-22T02:25:19Z")).is_empty());
         // A machine that slept: each is due once, in the order of their times and, with equal ones, of their names.
-        assert_eq!(schedule.due(at("2026-11-22T03:00:40Z")), ["groups", RECONCILE, "users"]);
+        assert_eq!(
+            schedule.due(at("2026-11-22T03:00:40Z")),
+            [("groups", minutes(5)), (RECONCILE, minutes(7 * 24 * 60)), ("users", minutes(5))]
+        );
         assert_eq!(schedule.next(), Some(at("2026-11-22T03:05:00Z")));
         schedule.restart(at("2026-11-21T00:00:00Z"));
         assert_eq!(schedule.next(), Some(at("2026-11-21T00:05:00Z")));

@@ -1,7 +1,7 @@
-//! A week of the daemon in as long as its work takes: its time leaps from one thing that is due to the next (`src/daemon/pace.rs`), and the
+//! A weekend and a week of the daemon in as long as its work takes: its time leaps from one thing that is due to the next (`src/daemon/pace.rs`), and the
 //! simulated tenant's time with it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entra_mirror::config::parse_cron;
 use entra_mirror::daemon::next_after;
@@ -33,8 +33,28 @@ fn live(tenant: &Tenant, hour: i64) {
     }
 }
 
+/// A weekend, for it has the weekly walk.
 #[test]
+fn a_weekend_by_the_default_schedules() {
+    let monday = monday(Timestamp::now());
+    pass(monday + DAY * 5 + HOUR * 6, HOUR * 30, 1);
+}
+
+/// Takes minutes, because it is sixteen thousand runs.
+#[test]
+#[ignore = "takes minutes; .ci/run runs it"]
 fn a_week_by_the_default_schedules() {
+    let runs = pass(monday(Timestamp::now()), DAY * 7 + HOUR * 6, 3);
+    for (resource, times) in
+        [("users", 2088), ("sign_ins", 2088), ("role_definitions", 174), ("assigned_licenses", 29), ("user_sign_in_activity", 8)]
+    {
+        let found = runs[resource];
+        assert!((times..=times + 1).contains(&found), "{resource}: {found}");
+    }
+}
+
+/// Lets so much time pass from `start` on, with events kept so many days, and looks at everything; how often each resource was synced.
+fn pass(start: Timestamp, span: SignedDuration, keep: i32) -> BTreeMap<&'static str, i64> {
     let options = TenantOptions {
         logs: true,
         late_share: 0.0,
@@ -43,10 +63,10 @@ fn a_week_by_the_default_schedules() {
         ..TenantOptions::new("contoso", 9107, 60)
     };
     let world = World::one(options);
-    world.write_config("[logs]\nkeep = \"3d\"\n[changes]\nkeep = \"7d\"\n");
+    world.write_config(&format!("[logs]\nkeep = \"{keep}d\"\n[changes]\nkeep = \"7d\"\n"));
     let tenant = world.tenant();
-    let start = monday(tenant.now());
-    let (quiet, end) = (start + DAY * 7 - HOUR, start + DAY * 7 + HOUR * 6);
+    let end = start + span;
+    let quiet = end - HOUR * 7;
     move_to(tenant, start);
     tenant.generate_logs(start - DAY * 5, start, 150, 40);
 
@@ -63,23 +83,20 @@ fn a_week_by_the_default_schedules() {
             }
         },
     );
-    assert!(hour > 160 && leaps > 2000, "{hour} hours, {leaps} leaps");
+    let hours = span.as_hours();
+    assert!(i64::from(hour) > hours - 9 && leaps > 12 * hours as u64, "{hour} hours, {leaps} leaps");
 
     // Every resource as often as its schedule says, once more at the start; what was put off at the end may be missing.
     let connection = open(&world.file());
     let runs = |condition: &str| number(&connection, &format!("SELECT count(*) FROM sync_runs WHERE {condition}"));
+    let mut synced = BTreeMap::new();
     for resource in resources::all() {
         let due = times(resource.definition.schedule, start, end);
         let found = runs(&format!("resource = '{}' AND mode <> 'reconcile'", resource.name()));
         assert!((due..=due + 1).contains(&found), "{}: {found} runs, {due} times", resource.name());
+        synced.insert(resource.name(), found);
         let walks = i64::from(resource.is_delta());
         assert_eq!(runs(&format!("resource = '{}' AND mode = 'reconcile'", resource.name())), walks, "{}", resource.name());
-    }
-    for (resource, times) in
-        [("users", 2088), ("sign_ins", 2088), ("role_definitions", 174), ("assigned_licenses", 29), ("user_sign_in_activity", 8)]
-    {
-        let found = runs(&format!("resource = '{resource}' AND mode <> 'reconcile'"));
-        assert!((times..=times + 1).contains(&found), "{resource}: {found}");
     }
     assert_eq!(runs("outcome <> 'done'"), 0);
     assert_eq!(runs("mode = 'reconcile' AND writes > 0"), 0, "nothing had to be repaired");
@@ -92,19 +109,20 @@ fn a_week_by_the_default_schedules() {
 
     // Tokens live an hour; each is renewed before it ends, so no request was refused: the tenant answered each that the ledger knows.
     let tokens = tenant.tokens_issued();
-    assert!((174..=230).contains(&tokens), "{tokens} tokens");
+    assert!((hours as u64..=hours as u64 * 4 / 3).contains(&tokens), "{tokens} tokens");
     assert_eq!(number(&connection, "SELECT sum(requests) FROM sync_runs"), tenant.requests().len() as i64);
 
     world.assert_equal();
-    retention(&world, start, end);
+    retention(&world, start, end, keep);
+    synced
 }
 
-/// Events are kept three days and changes seven; nothing else is missing.
-fn retention(world: &World, start: Timestamp, end: Timestamp) {
+/// Events are kept so many days and changes seven; nothing else is missing.
+fn retention(world: &World, start: Timestamp, end: Timestamp, keep: i32) {
     let connection = open(&world.file());
     let truth = world.tenant().ground_truth();
     // The last round was some minutes before the end.
-    let (gone, kept) = (format_time(end - DAY * 3 - HOUR), format_time(end - DAY * 3));
+    let (gone, kept) = (format_time(end - DAY * keep - HOUR), format_time(end - DAY * keep));
     for (table, collection, column, time) in [
         ("sign_ins", "signIns", "created_date_time", "createdDateTime"),
         ("directory_audits", "directoryAudits", "activity_date_time", "activityDateTime"),
@@ -130,8 +148,9 @@ fn retention(world: &World, start: Timestamp, end: Timestamp) {
     }
     let first = format_time(end - DAY * 7 - HOUR);
     assert_eq!(number(&connection, &format!("SELECT count(*) FROM changes WHERE observed_at < '{first}'")), 0);
-    assert!(number(&connection, "SELECT max(seq) > count(*) AND count(*) > 100 FROM changes") == 1, "old changes went, young ones stay");
-    assert!(format_time(start) < first);
+    let some_went = number(&connection, "SELECT max(seq) > count(*) FROM changes") == 1;
+    assert_eq!(some_went, end.duration_since(start) > DAY * 7, "old changes go, young ones stay");
+    assert!(number(&connection, "SELECT count(*) FROM changes") > 20);
 }
 
 #[test]
