@@ -1,6 +1,7 @@
 //! entra-mirror: a local SQLite copy of Microsoft Entra ID tenants, kept current through Microsoft Graph.
 
 pub mod api;
+pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod daemon;

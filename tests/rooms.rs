@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. A new room gets a line here, with as few arrows as it can live with.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("mirror", &[]),
-    ("graph", &[]),
+    ("clock", &[]),
+    ("mirror", &["clock"]),
+    ("graph", &["clock"]),
     ("simulator", &[]),
     ("resources", &["graph", "mirror"]),
     ("config", &["graph", "resources"]),
-    ("sync", &["config", "graph", "mirror", "resources"]),
-    ("daemon", &["config", "resources", "sync"]),
-    ("api", &["daemon", "graph", "mirror", "resources", "sync"]),
-    ("commands", &["api", "config", "daemon", "graph", "mirror", "resources", "simulator", "sync"]),
+    ("sync", &["clock", "config", "graph", "mirror", "resources"]),
+    ("daemon", &["clock", "config", "resources", "sync"]),
+    ("api", &["clock", "daemon", "graph", "mirror", "resources", "sync"]),
+    ("commands", &["api", "clock", "config", "daemon", "graph", "mirror", "resources", "simulator", "sync"]),
 ];
 
 /// Crates that only some rooms may name.
@@ -26,7 +27,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["commands"]),
     ("figment", &["config"]),
     ("chrono", &["daemon"]),
-    ("tokio_cron_scheduler", &["daemon"]),
+    ("croner", &["config", "daemon"]),
     ("indicatif", &["commands"]),
 ];
 

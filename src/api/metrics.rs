@@ -26,7 +26,7 @@ const BREAKER_STATES: [&str; 3] = ["closed", "half-open", "open"];
 pub(super) fn text(sources: &Sources, tenants: Vec<(TenantWork, Facts)>) -> Result<String, fmt::Error> {
     let (own, shared) = sources.engine.queue_status().into_iter().partition(|lane| lane.tenant.is_some());
     let snapshot = Snapshot {
-        now: Timestamp::now(),
+        now: crate::clock::now(),
         lanes: merged(own),
         shared,
         breakers: sources.engine.breakers(),

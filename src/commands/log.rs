@@ -14,7 +14,7 @@ pub(super) fn start(global: &Global, daemon: bool) {
         (false, 1, _) => "info,entra_mirror=debug",
         (false, _, _) => "debug,entra_mirror=trace",
     };
-    let default = format!("{level},tokio_cron_scheduler=warn,hyper_util=warn,reqwest=warn,rustls=warn");
+    let default = format!("{level},hyper_util=warn,reqwest=warn,rustls=warn");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // Else a line that cannot be written (stderr is a closed pipe or a full disk) is told on stderr, which panics.

@@ -16,7 +16,19 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Shows runs on stderr.
 pub(super) struct Progress {
     style: Style,
-    state: Mutex<HashMap<(String, &'static str), Shown>>,
+    state: Mutex<HashMap<Key, Shown>>,
+}
+
+/// Tenant, resource, and whether it is the walk beside the live token: that one and a live round may go on at the same time.
+type Key = (String, &'static str, bool);
+
+fn key(tenant: &str, resource: &'static str, mode: Mode) -> Key {
+    (tenant.to_owned(), resource, mode == Mode::Reconcile)
+}
+
+/// What a run is called.
+fn name(tenant: &str, resource: &str, mode: Mode) -> String {
+    format!("{tenant} {resource}{}", if mode == Mode::Reconcile { " (reconcile)" } else { "" })
 }
 
 enum Style {
@@ -44,7 +56,7 @@ impl Progress {
         Progress { style, state: Mutex::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, HashMap<(String, &'static str), Shown>> {
+    fn state(&self) -> MutexGuard<'_, HashMap<Key, Shown>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -73,8 +85,8 @@ fn backfill(report: &RunReport, since: Instant, first_share: f64) -> String {
 }
 
 impl Observer for Progress {
-    fn waiting(&self, tenant: &str, resource: &'static str, holder: &str) {
-        self.say(&format!("{tenant} {resource}: waiting for {holder}"));
+    fn waiting(&self, tenant: &str, resource: &'static str, mode: Mode, holder: &str) {
+        self.say(&format!("{}: waiting for {holder}", name(tenant, resource, mode)));
     }
 
     fn started(&self, tenant: &str, resource: &'static str, mode: Mode) {
@@ -84,18 +96,18 @@ impl Observer for Progress {
                 if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:<48} {msg}") {
                     bar.set_style(style);
                 }
-                bar.set_prefix(format!("{tenant} {resource}{}", if mode == Mode::Full { " (full)" } else { "" }));
+                bar.set_prefix(name(tenant, resource, mode) + if mode == Mode::Full { " (full)" } else { "" });
                 bar.enable_steady_tick(Duration::from_millis(120));
                 Some(bar)
             }
             _ => None,
         };
-        self.state().insert((tenant.to_owned(), resource), Shown { bar, last: Instant::now(), began: Instant::now(), first_share: None });
+        self.state().insert(key(tenant, resource, mode), Shown { bar, last: Instant::now(), began: Instant::now(), first_share: None });
     }
 
     fn page(&self, report: &RunReport) {
         let mut state = self.state();
-        let Some(shown) = state.get_mut(&(report.tenant.clone(), report.resource)) else { return };
+        let Some(shown) = state.get_mut(&key(&report.tenant, report.resource, report.mode)) else { return };
         let first_share = *shown.first_share.get_or_insert(report.backfill_share.unwrap_or(0.0));
         let text = || format!("{}{}", counts(report), backfill(report, shown.began, first_share));
         if let Some(bar) = &shown.bar {
@@ -104,22 +116,21 @@ impl Observer for Progress {
             let text = text();
             shown.last = Instant::now();
             drop(state);
-            self.say(&format!("{} {}: {text}", report.tenant, report.resource));
+            self.say(&format!("{}: {text}", name(&report.tenant, report.resource, report.mode)));
         }
     }
 
     fn finished(&self, report: &RunReport) {
-        if let Some(bar) = self.state().remove(&(report.tenant.clone(), report.resource)).and_then(|shown| shown.bar) {
+        if let Some(bar) = self.state().remove(&key(&report.tenant, report.resource, report.mode)).and_then(|shown| shown.bar) {
             bar.finish_and_clear();
         }
         let took = format!("{:.1} s", report.seconds);
+        let name = name(&report.tenant, report.resource, report.mode);
         let text = match report.outcome {
-            Outcome::Done => {
-                format!("{} {}: {}, {} written, {took}", report.tenant, report.resource, counts(report), thousands(report.writes))
-            }
+            Outcome::Done => format!("{name}: {}, {} written, {took}", counts(report), thousands(report.writes)),
             outcome => {
                 let message = report.message.as_deref().unwrap_or_default();
-                format!("{} {}: {}: {message}", report.tenant, report.resource, outcome.as_str())
+                format!("{name}: {}: {message}", outcome.as_str())
             }
         };
         self.say(&text);

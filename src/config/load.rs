@@ -38,7 +38,7 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
     let text = std::fs::read_to_string(&file).map_err(|e| ConfigError::one(here.clone(), "", format!("cannot be read: {e}")))?;
     let figment = Figment::from(Serialized::defaults(Raw::default()))
         .merge(Toml::string(&text))
-        .merge(Env::prefixed("ENTRA_MIRROR_").split("__").filter(|key| key != "config"));
+        .merge(Env::prefixed("ENTRA_MIRROR_").split("__").filter(|key| key != "config" && key != "test_clock"));
     let raw: Raw = match figment.extract() {
         Ok(raw) => raw,
         Err(error) => {

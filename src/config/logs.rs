@@ -1,4 +1,4 @@
-//! Settings of logs: how long events are kept, how much is read again, which kinds of sign-ins. Spans are written like `90d`.
+//! Settings of logs and of the change feed: how long events and changes are kept, how much is read again, which kinds of sign-ins. Spans are written like `90d`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,9 +32,10 @@ fn is_log(resource: &Resource) -> bool {
     matches!(resource.definition.source, Source::Log(_))
 }
 
-/// Checks `[logs]` and the logs among `[resources.NAME]`.
-pub(super) fn logs(raw: &Raw, checks: &mut Checks) -> LogSettings {
-    let mut read = |key: &str, text: &str, at_least: Duration| match span(text) {
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn read(checks: &mut Checks, key: &str, text: &str, at_least: Duration) -> Duration {
+    match span(text) {
         Ok(span) if span >= at_least => span,
         Ok(_) => {
             checks.wrong(key, format!("{text:?} is too short: at least {} s", at_least.as_secs()));
@@ -44,14 +45,23 @@ pub(super) fn logs(raw: &Raw, checks: &mut Checks) -> LogSettings {
             checks.wrong(key, what);
             at_least
         }
-    };
-    let day = Duration::from_secs(86_400);
-    let keep = read("logs.keep", &raw.logs.keep, day);
+    }
+}
+
+/// Checks `[changes]`. A walk beside the live token asks the feed what was told since it began: some days must be there.
+pub(super) fn keep_changes(raw: &Raw, checks: &mut Checks) -> Duration {
+    read(checks, "changes.keep", &raw.changes.keep, 7 * DAY)
+}
+
+/// Checks `[logs]` and the logs among `[resources.NAME]`.
+pub(super) fn logs(raw: &Raw, checks: &mut Checks) -> LogSettings {
+    let mut read = |key: &str, text: &str, at_least: Duration| read(checks, key, text, at_least);
+    let keep = read("logs.keep", &raw.logs.keep, DAY);
     let overlap = read("logs.overlap", &raw.logs.overlap, Duration::from_secs(15 * 60));
     let mut by_log: BTreeMap<&'static str, Duration> = resources::all().iter().filter(|r| is_log(r)).map(|r| (r.name(), keep)).collect();
     for (name, settings) in &raw.resources {
         let Some(text) = &settings.keep else { continue };
-        let span = read(&format!("resources.{name}.keep"), text, day);
+        let span = read(&format!("resources.{name}.keep"), text, DAY);
         if let Some(keep) = by_log.get_mut(name.as_str()) {
             *keep = span;
         }

@@ -21,7 +21,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn one(file: Option<PathBuf>, key: &str, what: impl Into<String>) -> ConfigError {
+    pub(crate) fn one(file: Option<PathBuf>, key: &str, what: impl Into<String>) -> ConfigError {
         ConfigError { file, mistakes: vec![Mistake { key: key.into(), what: what.into() }] }
     }
 }

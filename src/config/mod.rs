@@ -84,6 +84,8 @@ pub struct Tenant {
     /// Extra properties by resource.
     pub extra: BTreeMap<String, Vec<String>>,
     pub logs: LogSettings,
+    /// How long rows of the change feed are kept: `[changes] keep`.
+    pub keep_changes: Duration,
 }
 
 /// Section `[logs]`, and what `[resources.NAME]` says of single logs.

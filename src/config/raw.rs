@@ -13,6 +13,7 @@ pub(super) struct Raw {
     pub app: Option<RawApp>,
     pub sync: RawSync,
     pub logs: RawLogs,
+    pub changes: RawChanges,
     pub budgets: RawBudgets,
     pub metrics: RawMetrics,
     pub schedule: BTreeMap<String, String>,
@@ -95,6 +96,18 @@ pub(super) struct RawLogs {
 impl Default for RawLogs {
     fn default() -> RawLogs {
         RawLogs { keep: "90d".into(), overlap: "60m".into() }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawChanges {
+    pub keep: String,
+}
+
+impl Default for RawChanges {
+    fn default() -> RawChanges {
+        RawChanges { keep: "365d".into() }
     }
 }
 

@@ -59,6 +59,7 @@ pub(super) fn validate(raw: Raw, file: &Path) -> Result<Config, ConfigError> {
     let reconcile = raw.schedule.get(RECONCILE).cloned().unwrap_or_else(|| WEEKLY.into());
     let extra = extra(&raw, &mut checks);
     let logs = super::logs::logs(&raw, &mut checks);
+    let keep_changes = super::logs::keep_changes(&raw, &mut checks);
     let app = raw.app.as_ref().map(|app| secrets::app(app, "app", &folder, &mut checks));
     if raw.tenants.is_empty() {
         checks.wrong("tenants", "names no tenant: add a [[tenants]] section with name and id");
@@ -82,7 +83,8 @@ pub(super) fn validate(raw: Raw, file: &Path) -> Result<Config, ConfigError> {
                 None
             }
         };
-        tenants.extend(one_tenant(tenant, &key, app, &extra, &logs, &mut checks));
+        let all = ForAll { extra: &extra, logs: &logs, keep_changes };
+        tenants.extend(one_tenant(tenant, &key, app, &all, &mut checks));
     }
     let Checks { mistakes, warnings } = checks;
     if !mistakes.is_empty() {
@@ -91,14 +93,14 @@ pub(super) fn validate(raw: Raw, file: &Path) -> Result<Config, ConfigError> {
     Ok(Config { file: file.to_owned(), data_dir, group, sync, budgets, metrics, schedule, reconcile, tenants, warnings })
 }
 
-fn one_tenant(
-    raw: &RawTenant,
-    key: &str,
-    app: Option<(String, SecretSource)>,
-    extra: &BTreeMap<String, Vec<String>>,
-    logs: &LogSettings,
-    checks: &mut Checks,
-) -> Option<Tenant> {
+/// Settings that are the same for all tenants.
+struct ForAll<'s> {
+    extra: &'s BTreeMap<String, Vec<String>>,
+    logs: &'s LogSettings,
+    keep_changes: Duration,
+}
+
+fn one_tenant(raw: &RawTenant, key: &str, app: Option<(String, SecretSource)>, all: &ForAll<'_>, checks: &mut Checks) -> Option<Tenant> {
     let key_of = |name: &str| format!("{key}.{name}");
     let name = match raw.name.as_deref() {
         None | Some("") => {
@@ -155,8 +157,9 @@ fn one_tenant(
         client_id,
         secret,
         resources,
-        extra: extra.clone(),
-        logs: logs.clone(),
+        extra: all.extra.clone(),
+        logs: all.logs.clone(),
+        keep_changes: all.keep_changes,
     })
 }
 

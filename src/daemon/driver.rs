@@ -1,15 +1,16 @@
 //! Which runs are due, which are running, which must wait: within limits, and never the same resource of a tenant twice at once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::line::{Limits, Line, Ticket};
 use super::live::{Live, TenantWork};
-use super::schedule::{interval, spread};
+use super::schedule::spread;
+use crate::clock;
 use crate::config::{Config, Tenant};
 use crate::resources::{self, Resource};
 use crate::sync::{Engine, Mode, Outcome, RunReport, RunRequest, Target, Trigger};
@@ -22,7 +23,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(24 * 3600);
 const LAST_PAGES: Duration = Duration::from_secs(20);
 
 /// Tenant and resource.
-type Key = (String, &'static str);
+pub(super) type Key = (String, &'static str);
 
 /// The state of the daemon's work. Everything in it is bounded by tenants times resources.
 pub(super) struct Driver {
@@ -32,11 +33,11 @@ pub(super) struct Driver {
     stop: CancellationToken,
     /// Not before these instants.
     later: BTreeMap<(Instant, Key), ()>,
-    ready: VecDeque<Key>,
-    /// In `later`, in `ready`, waiting for a parent, or running.
+    line: Line,
+    /// In `later`, in `line`, waiting for a parent, or running.
     known: BTreeSet<Key>,
-    /// Runs that wait for the run of another resource of the tenant.
-    waiting: HashMap<Key, Vec<Key>>,
+    /// Runs that wait for the run of another resource of the tenant, with their places in the line.
+    waiting: HashMap<Key, Vec<(Ticket, Key)>>,
     running: JoinSet<RunReport>,
     /// What runs, by the task that runs it.
     tasks: HashMap<tokio::task::Id, Key>,
@@ -54,7 +55,7 @@ impl Driver {
             live,
             stop,
             later: BTreeMap::new(),
-            ready: VecDeque::new(),
+            line: Line::default(),
             known: BTreeSet::new(),
             waiting: HashMap::new(),
             running: JoinSet::new(),
@@ -63,10 +64,6 @@ impl Driver {
             done: 0,
             failed: 0,
         }
-    }
-
-    pub fn config(&self) -> &Config {
-        &self.config
     }
 
     pub fn tenants(&self) -> usize {
@@ -82,7 +79,7 @@ impl Driver {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
-        tracing::debug!(running = self.running.len(), due = self.ready.len(), later = self.later.len(), "runs");
+        tracing::debug!(running = self.running.len(), due = self.line.len(), later = self.later.len(), "runs");
         for lane in self.engine.queue_status() {
             let Some(reason) = lane.reason else { continue };
             let (used, allowed, paused_seconds) = (lane.used, lane.allowed, lane.paused_for_seconds);
@@ -99,13 +96,18 @@ impl Driver {
         }
     }
 
+    /// That it goes on, and how: for logs in which rounds without news are not told.
+    pub fn tell_summary(&self) {
+        tracing::info!("{}", self.summary());
+    }
+
     /// One line for `systemctl status`.
     pub fn summary(&self) -> String {
         format!(
             "{} tenants; {} runs in progress, {} due, {} done, {} failed",
             self.config.tenants.len(),
             self.running.len(),
-            self.ready.len(),
+            self.line.len(),
             self.done,
             self.failed
         )
@@ -119,8 +121,7 @@ impl Driver {
     }
 
     /// The schedule names a resource: every tenant that mirrors it follows, each at its place in the interval.
-    pub fn tick(&mut self, resource: &'static str) {
-        let interval = self.config.schedule.get(resource).and_then(|cron| interval(cron)).unwrap_or_default();
+    pub fn tick(&mut self, resource: &'static str, interval: Duration) {
         let mirrors = |tenant: &&Tenant| tenant.resources.contains(&resource);
         let names: Vec<String> = self.config.tenants.iter().filter(mirrors).map(|t| t.name.clone()).collect();
         for name in names {
@@ -142,60 +143,47 @@ impl Driver {
 
     /// Puts a run in line, unless it is there already: a tick that comes while it is is not made up for.
     fn enqueue(&mut self, key: Key, after: Duration) {
-        let ruled_out = self.ruled_out.get(&key).is_some_and(|(_, until)| Instant::now() + after < *until);
+        let ruled_out = self.ruled_out.get(&key).is_some_and(|(_, until)| clock::instant() + after < *until);
         if ruled_out || !self.known.insert(key.clone()) {
             return;
         }
         match after {
             Duration::ZERO => self.line_up(key),
-            after => drop(self.later.insert((Instant::now() + after, key), ())),
+            after => drop(self.later.insert((clock::instant() + after, key), ())),
         }
     }
 
     /// A run whose rows hang on another resource's rows waits for that one's run.
     fn line_up(&mut self, key: Key) {
+        let ticket = self.line.ticket();
         let parent = resources::find(key.1).and_then(|r| r.definition.rows_of).map(|parent| (key.0.clone(), parent));
         match parent {
-            Some(parent) if self.known.contains(&parent) => self.waiting.entry(parent).or_default().push(key),
-            _ => self.ready.push_back(key),
+            Some(parent) if self.known.contains(&parent) => self.waiting.entry(parent).or_default().push((ticket, key)),
+            _ => self.line.push(ticket, key),
         }
     }
 
     /// Starts runs while there is room.
     pub fn start_what_is_due(&mut self) {
-        let now = Instant::now();
+        let now = clock::instant();
         while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((_, key), ()) = entry.remove_entry();
             self.line_up(key);
         }
+        let limits = Limits { tenants: self.config.sync.tenants_at_once, resources: self.config.sync.resources_at_once };
         while !self.stop.is_cancelled() {
-            let Some(key) = self.next_with_room() else { break };
+            let Some(key) = self.line.take(limits) else { break };
             let tenant = self.config.tenants.iter().find(|t| t.name == key.0);
             let beside = resources::find_reconcile(key.1);
             let mode = if beside.is_some() { Mode::Reconcile } else { Mode::Incremental };
             let (Some(tenant), Some(resource)) = (tenant, beside.or_else(|| resources::find(key.1))) else {
                 // The tenant went with a reload.
-                self.forget(&key);
+                self.over(&key);
                 continue;
             };
             self.start(tenant.clone(), resource, mode, key);
         }
-        self.live.turned(self.ready.len());
-    }
-
-    /// The first run in line for which there is room: so many tenants at once, and so many resources of each.
-    fn next_with_room(&mut self) -> Option<Key> {
-        let mut running: HashMap<&str, usize> = HashMap::new();
-        for (tenant, _) in self.tasks.values() {
-            *running.entry(tenant).or_default() += 1;
-        }
-        let limits = &self.config.sync;
-        let room = |key: &Key| match running.get(key.0.as_str()) {
-            Some(count) => *count < limits.resources_at_once,
-            None => running.len() < limits.tenants_at_once,
-        };
-        let position = self.ready.iter().position(room)?;
-        self.ready.remove(position)
+        self.live.turned(self.line.len());
     }
 
     fn start(&mut self, tenant: Tenant, resource: &'static Resource, mode: Mode, key: Key) {
@@ -208,43 +196,46 @@ impl Driver {
         self.tasks.insert(task.id(), key);
     }
 
-    fn forget(&mut self, key: &Key) {
+    /// A run has given its place back: the next one of its kind may come, and so may what waited for it.
+    fn over(&mut self, key: &Key) {
+        self.line.ended(&key.0);
         self.known.remove(key);
-        for key in self.waiting.remove(key).unwrap_or_default() {
-            self.ready.push_back(key);
+        for (ticket, key) in self.waiting.remove(key).unwrap_or_default() {
+            self.line.push(ticket, key);
         }
     }
 
-    /// Waits for the end of a run, or until one is due.
-    pub async fn something_happens(&mut self) {
-        let due = self.later.first_key_value().map(|((at, _), ())| *at);
-        let sleep = async {
-            match due {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
+    /// How long until a run is due that is put off; `None` when there is none.
+    pub fn until_due(&self) -> Option<Duration> {
+        self.later.first_key_value().map(|((at, _), ())| at.saturating_duration_since(clock::instant()))
+    }
+
+    /// Whether nothing goes on and nothing is due.
+    pub fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.line.len() == 0
+    }
+
+    /// Waits for the end of a run; for ever when there is none.
+    pub async fn a_run_ends(&mut self) {
+        match self.running.join_next_with_id().await {
+            Some(Ok((task, report))) => {
+                let key = self.tasks.remove(&task).unwrap_or_else(|| (report.tenant.clone(), report.resource));
+                self.ended(key, report);
             }
-        };
-        tokio::select! {
-            Some(ended) = self.running.join_next_with_id() => match ended {
-                Ok((task, report)) => {
-                    let key = self.tasks.remove(&task).unwrap_or_else(|| (report.tenant.clone(), report.resource));
-                    self.ended(key, report);
+            Some(Err(error)) => {
+                // A mistake of this program; the resource is tried again at its next time.
+                tracing::error!(%error, "a run broke off");
+                self.failed += 1;
+                if let Some(key) = self.tasks.remove(&error.id()) {
+                    self.over(&key);
                 }
-                Err(error) => {
-                    // A mistake of this program; the resource is tried again at its next time.
-                    tracing::error!(%error, "a run broke off");
-                    self.failed += 1;
-                    if let Some(key) = self.tasks.remove(&error.id()) {
-                        self.forget(&key);
-                    }
-                }
-            },
-            () = sleep => {}
+            }
+            None => std::future::pending().await,
         }
     }
 
     fn ended(&mut self, key: Key, report: RunReport) {
-        self.forget(&key);
+        self.over(&key);
         let message = report.message.as_deref().unwrap_or_default();
         let hint = report.hint.as_deref().unwrap_or_default();
         let (tenant, resource) = (&report.tenant, report.resource);
@@ -256,26 +247,14 @@ impl Driver {
                     // A long backfill takes its turn after everything else that is due.
                     self.enqueue(key.clone(), Duration::ZERO);
                 }
-                tracing::info!(
-                    tenant,
-                    resource,
-                    round = report.mode.as_str(),
-                    pages = report.pages,
-                    rows = report.rows,
-                    writes = report.writes,
-                    changes = report.changes,
-                    requests = report.requests,
-                    throttled = report.throttled,
-                    seconds = report.seconds,
-                    "synced"
-                );
+                tell_success(&report);
             }
             Outcome::Stopped => tracing::info!(tenant, resource, "stopped"),
             Outcome::Unavailable => {
                 let times = self.ruled_out.get(&key).map_or(0, |(times, _)| *times);
                 let wait = FIRST_RETRY.saturating_mul(1 << times.min(5)).min(LONGEST_RETRY);
                 tracing::warn!(tenant, resource, retry_seconds = wait.as_secs(), "ruled out: {message}. {hint}");
-                self.ruled_out.insert(key, (times + 1, Instant::now() + wait));
+                self.ruled_out.insert(key, (times + 1, clock::instant() + wait));
             }
             Outcome::Held => tracing::warn!(tenant, resource, "held: {message}. {hint}"),
             Outcome::Failed => {
@@ -316,6 +295,32 @@ impl Driver {
         if tokio::time::timeout(LAST_PAGES, all).await.is_err() {
             tracing::warn!("some pages took too long; the next start fetches them again");
         }
+    }
+}
+
+/// Most rounds bring nothing: a thousand tenants would fill a log with them.
+fn tell_success(report: &RunReport) {
+    macro_rules! tell {
+        ($level:expr) => {
+            tracing::event!(
+                $level,
+                tenant = report.tenant,
+                resource = report.resource,
+                round = report.mode.as_str(),
+                pages = report.pages,
+                rows = report.rows,
+                writes = report.writes,
+                changes = report.changes,
+                requests = report.requests,
+                throttled = report.throttled,
+                seconds = report.seconds,
+                "synced"
+            )
+        };
+    }
+    match report.writes > 0 || report.throttled > 0 || report.mode == Mode::Reconcile {
+        true => tell!(tracing::Level::INFO),
+        false => tell!(tracing::Level::DEBUG),
     }
 }
 

@@ -1,16 +1,23 @@
 //! What the daemon is doing right now and has done since it started, for whoever asks. An observer of the runs: it counts and decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use crate::clock;
 use crate::sync::{Mode, Observer, Outcome, RunReport};
 
 /// Tenant and resource.
 type Key = (String, &'static str);
+/// With whether it is the walk beside the live token, which goes on beside the live round of the same resource.
+type RunKey = (String, &'static str, bool);
+
+fn run_key(tenant: &str, resource: &'static str, mode: Mode) -> RunKey {
+    (tenant.to_owned(), resource, mode == Mode::Reconcile)
+}
 
 /// One a daemon. Everything in it is bounded by tenants times resources.
 #[derive(Debug)]
@@ -24,9 +31,9 @@ struct State {
     turned: Instant,
     due: usize,
     tenants: Vec<TenantWork>,
-    running: BTreeMap<Key, RunInHand>,
+    running: BTreeMap<RunKey, RunInHand>,
     /// The last run of each, where it failed.
-    failures: BTreeMap<Key, LastFailure>,
+    failures: BTreeMap<RunKey, LastFailure>,
     totals: BTreeMap<Key, Totals>,
 }
 
@@ -65,6 +72,7 @@ pub struct RunInHand {
 pub struct LastFailure {
     pub tenant: String,
     pub resource: &'static str,
+    pub mode: Mode,
     #[serde(serialize_with = "utc")]
     pub at: Timestamp,
     pub outcome: Outcome,
@@ -139,7 +147,7 @@ impl Live {
             failures: BTreeMap::new(),
             totals: BTreeMap::new(),
         };
-        Live { started_at: Timestamp::now(), state: Mutex::new(state) }
+        Live { started_at: clock::now(), state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -155,9 +163,10 @@ impl Live {
     /// These tenants are mirrored from now on; what is known of others is forgotten.
     pub(super) fn serves(&self, tenants: Vec<TenantWork>) {
         let mut state = self.state();
-        let stays = |(tenant, resource): &Key| tenants.iter().any(|t| t.name == *tenant && t.resources.contains(resource));
-        state.failures.retain(|key, _| stays(key));
-        state.totals.retain(|key, _| stays(key));
+        let resources: HashMap<&str, &[&str]> = tenants.iter().map(|t| (t.name.as_str(), t.resources.as_slice())).collect();
+        let stays = |tenant: &str, resource| resources.get(tenant).is_some_and(|resources| resources.contains(&resource));
+        state.failures.retain(|(tenant, resource, _), _| stays(tenant, resource));
+        state.totals.retain(|(tenant, resource), _| stays(tenant, resource));
         state.tenants = tenants;
     }
 
@@ -191,38 +200,37 @@ impl Live {
 
 impl RunInHand {
     fn new(tenant: &str, resource: &'static str, mode: Mode) -> RunInHand {
-        let (tenant, since) = (tenant.to_owned(), Timestamp::now());
+        let (tenant, since) = (tenant.to_owned(), clock::now());
         RunInHand { tenant, resource, since, mode, waits_for: None, pages: 0, rows: 0, counted: Progress::default() }
     }
 }
 
 impl Observer for Live {
-    fn waiting(&self, tenant: &str, resource: &'static str, holder: &str) {
-        let run = RunInHand { waits_for: Some(holder.to_owned()), ..RunInHand::new(tenant, resource, Mode::Incremental) };
-        self.state().running.insert((tenant.to_owned(), resource), run);
+    fn waiting(&self, tenant: &str, resource: &'static str, mode: Mode, holder: &str) {
+        let run = RunInHand { waits_for: Some(holder.to_owned()), ..RunInHand::new(tenant, resource, mode) };
+        self.state().running.insert(run_key(tenant, resource, mode), run);
     }
 
     fn started(&self, tenant: &str, resource: &'static str, mode: Mode) {
-        self.state().running.insert((tenant.to_owned(), resource), RunInHand::new(tenant, resource, mode));
+        self.state().running.insert(run_key(tenant, resource, mode), RunInHand::new(tenant, resource, mode));
     }
 
     fn page(&self, progress: &RunReport) {
         let mut guard = self.state();
         let state = &mut *guard;
-        let key = (progress.tenant.clone(), progress.resource);
-        let Some(run) = state.running.get_mut(&key) else { return };
+        let Some(run) = state.running.get_mut(&run_key(&progress.tenant, progress.resource, progress.mode)) else { return };
         let now = Progress::of(progress);
         (run.pages, run.rows, run.mode) = (now.pages, now.rows, progress.mode);
         let before = std::mem::replace(&mut run.counted, now);
-        state.totals.entry(key).or_default().done.grow(now, before);
+        state.totals.entry((progress.tenant.clone(), progress.resource)).or_default().done.grow(now, before);
     }
 
     fn finished(&self, report: &RunReport) {
         let mut guard = self.state();
         let state = &mut *guard;
-        let key = (report.tenant.clone(), report.resource);
+        let key = run_key(&report.tenant, report.resource, report.mode);
         let before = state.running.remove(&key).map(|run| run.counted).unwrap_or_default();
-        let totals = state.totals.entry(key.clone()).or_default();
+        let totals = state.totals.entry((report.tenant.clone(), report.resource)).or_default();
         totals.done.grow(Progress::of(report), before);
         *totals.runs.entry(report.outcome.as_str()).or_default() += 1;
         match report.outcome {
@@ -233,7 +241,8 @@ impl Observer for Live {
                 let failure = LastFailure {
                     tenant: report.tenant.clone(),
                     resource: report.resource,
-                    at: Timestamp::now(),
+                    mode: report.mode,
+                    at: clock::now(),
                     outcome: report.outcome,
                     message: report.message.clone(),
                     hint: report.hint.clone(),
@@ -241,5 +250,37 @@ impl Observer for Live {
                 state.failures.insert(key, failure);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_and_a_live_round_of_the_same_resource_are_two_runs() {
+        let live = Live::new();
+        let report = |mode, rows, outcome| RunReport { rows, outcome, ..RunReport::new("contoso", "users", mode) };
+        live.started("contoso", "users", Mode::Reconcile);
+        live.page(&report(Mode::Reconcile, 200, Outcome::Done));
+        live.started("contoso", "users", Mode::Incremental);
+        live.page(&report(Mode::Incremental, 3, Outcome::Done));
+        let running = live.moment().running;
+        let shown: Vec<(Mode, u64)> = running.iter().map(|run| (run.mode, run.rows)).collect();
+        assert_eq!(shown, [(Mode::Incremental, 3), (Mode::Reconcile, 200)]);
+        // A live round that succeeds neither ends the walk nor excuses one that failed.
+        live.finished(&report(Mode::Full, 5, Outcome::Done));
+        assert_eq!(live.moment().running.len(), 1);
+        live.finished(&report(Mode::Reconcile, 210, Outcome::Failed));
+        live.finished(&report(Mode::Incremental, 0, Outcome::Done));
+        let moment = live.moment();
+        assert!(moment.running.is_empty());
+        assert_eq!(moment.failures.iter().map(|failure| failure.mode).collect::<Vec<_>>(), [Mode::Reconcile]);
+        let totals = live.totals();
+        assert_eq!(totals[0].1.done.rows, 215, "each counts once");
+        live.finished(&report(Mode::Reconcile, 0, Outcome::Done));
+        assert!(live.moment().failures.is_empty());
+        live.serves(vec![]);
+        assert!(live.totals().is_empty());
     }
 }

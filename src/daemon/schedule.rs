@@ -1,68 +1,85 @@
-//! Cron schedules in UTC: one job a resource that only says that its time has come. Knows no tenant but for the spread of their starts.
+//! Cron schedules in UTC: when the time of each resource comes next. Knows no tenant but for the spread of their starts.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::anyhow;
+use croner::Cron;
 use jiff::Timestamp;
-use tokio::sync::mpsc;
-use tokio_cron_scheduler::{Job, JobScheduler};
 
-use crate::config::{Config, RECONCILE};
+use crate::config::{Config, RECONCILE, parse_cron};
 
 /// Tenants start within this share of the interval after a tick, so that a thousand do not start at once.
 const SPREAD_SHARE: f64 = 0.5;
 /// But not later than this.
 const LONGEST_SPREAD: Duration = Duration::from_secs(300);
 
-/// The running cron jobs.
-pub(super) struct Ticker {
-    scheduler: JobScheduler,
+/// What comes when.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    entries: Vec<Entry>,
 }
 
-impl Ticker {
-    /// Starts a job for each resource that some tenant mirrors; it sends the resource's name. Another sends [`RECONCILE`].
-    pub async fn start(config: &Config, ticks: mpsc::Sender<&'static str>) -> anyhow::Result<Ticker> {
-        let scheduler = JobScheduler::new().await.context("cannot start the scheduler")?;
+#[derive(Debug)]
+struct Entry {
+    /// A resource's name, or [`RECONCILE`].
+    what: &'static str,
+    cron: Cron,
+    /// `None` = never again.
+    next: Option<Timestamp>,
+}
+
+impl Entry {
+    /// Time between its next two times; none when there are no two.
+    fn interval(&self) -> Duration {
+        let between = self.next.and_then(|next| Some(next_after(&self.cron, next)?.duration_since(next)));
+        between.and_then(|span| Duration::try_from(span).ok()).unwrap_or_default()
+    }
+}
+
+impl Schedule {
+    /// An entry for each resource that some tenant mirrors, and one for [`RECONCILE`]; each comes next after `now`.
+    ///
+    /// # Errors
+    /// A text that is no schedule, and whose.
+    pub fn new(config: &Config, now: Timestamp) -> anyhow::Result<Schedule> {
         let mirrored = |resource: &str| config.tenants.iter().any(|tenant| tenant.resources.contains(&resource));
-        let resources = config.schedule.iter().filter(|(resource, _)| mirrored(resource)).map(|(resource, cron)| (*resource, cron));
-        for (what, cron) in resources.chain([(RECONCILE, &config.reconcile)]) {
-            let ticks = ticks.clone();
-            let job = Job::new_async(cron.as_str(), move |_, _| {
-                let ticks = ticks.clone();
-                // When the driver is that far behind, the next tick will do.
-                Box::pin(async move {
-                    let _ = ticks.try_send(what);
-                })
-            })
-            .with_context(|| format!("schedule.{what}"))?;
-            scheduler.add(job).await.with_context(|| format!("schedule.{what}"))?;
-        }
-        scheduler.start().await.context("cannot start the scheduler")?;
-        Ok(Ticker { scheduler })
+        let resources = config.schedule.iter().filter(|(resource, _)| mirrored(resource)).map(|(resource, text)| (*resource, text));
+        let entries = resources.chain([(RECONCILE, &config.reconcile)]).map(|(what, text)| {
+            let cron = parse_cron(text).map_err(|error| anyhow!("schedule.{what}: {error}"))?;
+            Ok(Entry { what, next: next_after(&cron, now), cron })
+        });
+        Ok(Schedule { entries: entries.collect::<anyhow::Result<_>>()? })
     }
 
-    /// Stops all jobs. What they started goes on.
-    pub async fn stop(&mut self) {
-        if let Err(error) = self.scheduler.shutdown().await {
-            tracing::warn!(%error, "the scheduler did not stop cleanly");
+    /// Begins anew at this time, for a clock that was set.
+    pub fn restart(&mut self, now: Timestamp) {
+        self.entries.iter_mut().for_each(|entry| entry.next = next_after(&entry.cron, now));
+    }
+
+    /// What the time has come for, in that order, each with its interval. A time that was missed meanwhile is not made up for.
+    pub fn due(&mut self, now: Timestamp) -> Vec<(&'static str, Duration)> {
+        let mut due = Vec::new();
+        for entry in &mut self.entries {
+            let Some(at) = entry.next.filter(|at| *at <= now) else { continue };
+            entry.next = next_after(&entry.cron, now);
+            due.push((at, entry.what, entry.interval()));
         }
+        due.sort();
+        due.into_iter().map(|(_, what, interval)| (what, interval)).collect()
+    }
+
+    /// When something comes next.
+    pub fn next(&self) -> Option<Timestamp> {
+        self.entries.iter().filter_map(|entry| entry.next).min()
     }
 }
 
 /// The first time after `now` that a schedule names.
-pub fn next_after(cron: &croner::Cron, now: Timestamp) -> Option<Timestamp> {
+pub fn next_after(cron: &Cron, now: Timestamp) -> Option<Timestamp> {
     let now = chrono::DateTime::from_timestamp(now.as_second(), 0)?;
     let next = cron.find_next_occurrence(&now, false).ok()?;
     Timestamp::from_second(next.timestamp()).ok()
-}
-
-/// Time between two ticks.
-pub(super) fn interval(cron: &str) -> Option<Duration> {
-    let cron = crate::config::parse_cron(cron).ok()?;
-    let first = next_after(&cron, Timestamp::now())?;
-    let second = next_after(&cron, first)?;
-    Duration::try_from(second.duration_since(first)).ok()
 }
 
 /// How long after a tick this tenant starts: always the same for the same name.
@@ -76,6 +93,18 @@ pub(super) fn spread(tenant: &str, interval: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    fn schedule(entries: &[(&'static str, &str)], now: &str) -> Schedule {
+        let entry = |(what, text): &(&'static str, &str)| {
+            let cron = parse_cron(text).expect("a schedule");
+            Entry { what, next: next_after(&cron, at(now)), cron }
+        };
+        Schedule { entries: entries.iter().map(entry).collect() }
+    }
 
     #[test]
     fn tenants_are_spread_over_the_interval() {
@@ -92,9 +121,27 @@ mod tests {
 
     #[test]
     fn the_next_time_is_found_in_utc() {
-        let cron = crate::config::parse_cron("0 */5 * * * *").expect("a schedule");
-        let now: Timestamp = "2026-11-23T08:04:59Z".parse().expect("a time");
-        assert_eq!(next_after(&cron, now).map(|t| t.to_string()).as_deref(), Some("2026-11-23T08:05:00Z"));
-        assert_eq!(interval("0 */5 * * * *"), Some(Duration::from_secs(300)));
+        let cron = parse_cron("0 */5 * * * *").expect("a schedule");
+        let now = at("2026-11-23T08:04:59Z");
+        assert_eq!(next_after(&cron, now), Some(at("2026-11-23T08:05:00Z")));
+    }
+
+    #[test]
+    fn each_comes_at_its_time_once() {
+        let entries = [("groups", "20 */5 * * * *"), ("users", "0 */5 * * * *"), (RECONCILE, "0 30 2 * * SUN")];
+        let mut schedule = schedule(&entries, "2026-11-22T02:24:30Z");
+        assert_eq!(schedule.next(), Some(at("2026-11-22T02:25:00Z")));
+        assert!(schedule.due(at("2026-11-22T02:24:59.999Z")).is_empty());
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        assert_eq!(schedule.due(at("2026-11-22T02:25:00Z")), [("users", minutes(5))]);
+        assert!(schedule.due(at("2026-11-22T02:25:19Z")).is_empty());
+        // A machine that slept: each is due once, in the order of their times and, with equal ones, of their names.
+        assert_eq!(
+            schedule.due(at("2026-11-22T03:00:40Z")),
+            [("groups", minutes(5)), (RECONCILE, minutes(7 * 24 * 60)), ("users", minutes(5))]
+        );
+        assert_eq!(schedule.next(), Some(at("2026-11-22T03:05:00Z")));
+        schedule.restart(at("2026-11-21T00:00:00Z"));
+        assert_eq!(schedule.next(), Some(at("2026-11-21T00:05:00Z")));
     }
 }

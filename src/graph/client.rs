@@ -20,6 +20,7 @@ use super::queue::{Ask, BreakerStatus, Budgets, LaneKey, LaneStatus, Place, Queu
 use super::retry;
 use super::signals::Signals;
 use super::token::Tokens;
+use crate::clock;
 
 /// Clocks that differ more than this are told.
 const SKEW: Duration = Duration::from_secs(120);
@@ -373,7 +374,7 @@ impl TenantClient {
         let signals = Signals::read(&headers);
         let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         // A date in Retry-After is by the service's clock, to the second as its `Date` is.
-        let theirs = self.compare_clocks(&headers).unwrap_or_else(SystemTime::now);
+        let theirs = self.compare_clocks(&headers).unwrap_or_else(clock::system_now);
         let body = super::body::read(response, self.shared.settings.max_body_bytes, path).await;
         if status == StatusCode::OK {
             // A body that breaks off is the connection's fault; one that is no page is an answer none the less.
@@ -440,7 +441,7 @@ impl TenantClient {
     /// The service's time. A wrong clock makes tokens look expired or not yet valid, so it is told, once an hour.
     fn compare_clocks(&self, headers: &HeaderMap) -> Option<SystemTime> {
         let theirs = self.tokens.clock.heard(headers)?;
-        let ours = SystemTime::now();
+        let ours = clock::system_now();
         let apart = ours.duration_since(theirs).or_else(|_| theirs.duration_since(ours)).unwrap_or_default();
         if apart <= SKEW {
             return Some(theirs);

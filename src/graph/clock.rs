@@ -24,7 +24,7 @@ impl Clock {
     }
 
     fn answered(&self, theirs: SystemTime) {
-        let ours = SystemTime::now();
+        let ours = crate::clock::system_now();
         let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         let ahead = match theirs.duration_since(ours) {
             Ok(ahead) => millis(ahead),
@@ -37,7 +37,7 @@ impl Clock {
     pub fn now(&self) -> SystemTime {
         let ahead = self.ahead.load(Ordering::Relaxed);
         let span = Duration::from_millis(ahead.unsigned_abs());
-        let now = SystemTime::now();
+        let now = crate::clock::system_now();
         if ahead >= 0 { now.checked_add(span) } else { now.checked_sub(span) }.unwrap_or(now)
     }
 }

@@ -33,6 +33,11 @@ impl Origin {
         Ok(Origin(url.origin().ascii_serialization()))
     }
 
+    /// Whether it is http, which only something on this machine may be: a simulator, never Microsoft.
+    pub fn is_plain_http(&self) -> bool {
+        self.0.starts_with("http://")
+    }
+
     /// The origin as text, without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.0

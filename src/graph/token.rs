@@ -12,10 +12,11 @@ use tokio::sync::Mutex;
 
 use super::aadsts;
 use super::client::{Endpoint, SecretSource};
-use super::clock::Clock;
+use super::clock::Clock as ServiceClock;
 use super::error::GraphError;
 use super::queue::{Queue, Sign};
 use super::retry;
+use crate::clock;
 
 /// A token is renewed this long before it ends, or at four fifths of its life when that is short.
 const EARLY: Duration = Duration::from_secs(5 * 60);
@@ -50,7 +51,7 @@ pub(super) struct Tokens {
     /// How long to wait for an endpoint that is out; `None` = for ever.
     patience: Option<Duration>,
     /// The service's clock, as its answers show it.
-    pub clock: Clock,
+    pub clock: ServiceClock,
 }
 
 /// What a failed request says of the token endpoint.
@@ -70,7 +71,7 @@ impl Tokens {
             fetching: Mutex::default(),
             queue,
             patience: give_up_after.map(|limit| limit.min(PATIENCE)),
-            clock: Clock::default(),
+            clock: ServiceClock::default(),
         }
     }
 
@@ -80,14 +81,14 @@ impl Tokens {
 
     /// The token in hand, when it is good at this moment. Fetches none.
     pub fn in_hand(&self) -> Option<Token> {
-        self.current().clone().filter(|token| Instant::now() < token.ends_at)
+        self.current().clone().filter(|token| clock::instant() < token.ends_at)
     }
 
     /// A token that is good for a while. Callers that come while one is fetched wait for that one.
     pub async fn get(&self, http: &reqwest::Client) -> Result<Token, GraphError> {
         let mut number = self.fetching.lock().await;
         let old = self.in_hand();
-        if let Some(token) = old.as_ref().filter(|token| Instant::now() < token.renew_at) {
+        if let Some(token) = old.as_ref().filter(|token| clock::instant() < token.renew_at) {
             return Ok(token.clone());
         }
         // A renewal is early: should it fail, the token in hand does for now.
@@ -96,7 +97,7 @@ impl Tokens {
             (Ok(fetched), _) => fetched,
             (Err(error), Some(mut old)) if error.is_transient() => {
                 tracing::debug!(tenant = self.endpoint.name, %error, "the token is not renewed yet");
-                old.renew_at = Instant::now() + RENEW_AGAIN;
+                old.renew_at = clock::instant() + RENEW_AGAIN;
                 // It may have been refused or forgotten meanwhile.
                 if let Some(current) = self.current().as_mut().filter(|current| current.number == old.number) {
                     current.renew_at = old.renew_at;
@@ -108,7 +109,7 @@ impl Tokens {
         // Jitter keeps the tenants of a daemon from renewing all at once.
         let early = EARLY.min(life / 5).mul_f64(1.0 + 0.2 * fastrand::f64());
         *number += 1;
-        let now = Instant::now();
+        let now = clock::instant();
         let token = Token {
             number: *number,
             bearer: Arc::new(bearer),

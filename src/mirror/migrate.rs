@@ -7,6 +7,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (1, "directory", include_str!("../../schema/001_directory.sql")),
     (2, "activity", include_str!("../../schema/002_activity.sql")),
     (3, "staged_licenses", include_str!("../../schema/003_staged_licenses.sql")),
+    (4, "running", include_str!("../../schema/004_running.sql")),
 ];
 
 /// Views carry no data, so they are dropped and made again whenever the version changes.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// `YYYY-MM-DDTHH:MM:SS.sssZ` of now.
 pub fn now() -> String {
-    format_time(jiff::Timestamp::now())
+    format_time(crate::clock::now())
 }
 
 /// `YYYY-MM-DDTHH:MM:SS.sssZ` of an instant; what is below a millisecond is cut.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -196,6 +196,7 @@ impl Asked {
             query: self.query.clone(),
             status,
             priority: self.priority.clone(),
+            at: Instant::now(),
         }
     }
 }

@@ -26,6 +26,8 @@ pub struct RequestRecord {
     pub status: u16,
     /// `x-ms-throttle-priority`, when sent.
     pub priority: Option<String>,
+    /// When it was answered, by this machine's clock.
+    pub at: Instant,
 }
 
 pub(super) struct Shared {
@@ -46,6 +48,8 @@ pub(super) struct Shared {
     latency_millis: AtomicU64,
     /// Seconds that a token lives.
     pub token_life: AtomicU64,
+    /// Tokens issued so far.
+    pub tokens_issued: AtomicU64,
     /// Secret of the app; changes when a test revokes it.
     pub secret: RwLock<String>,
     /// `$select` texts that delta tokens refer to.
@@ -88,6 +92,7 @@ impl Tenant {
             random: Mutex::new(random),
             latency_millis: AtomicU64::new(0),
             token_life: AtomicU64::new(3599),
+            tokens_issued: AtomicU64::new(0),
             selections: Mutex::default(),
         };
         Tenant { shared: Arc::new(shared) }
@@ -193,6 +198,11 @@ impl Tenant {
     /// How long tokens live from now on, in seconds.
     pub fn set_token_life(&self, seconds: u64) {
         self.shared.token_life.store(seconds, Ordering::Relaxed);
+    }
+
+    /// How many tokens were issued so far.
+    pub fn tokens_issued(&self) -> u64 {
+        self.shared.tokens_issued.load(Ordering::Relaxed)
     }
 
     /// Consents to exactly these permissions; tokens asked for from now on carry them.

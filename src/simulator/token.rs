@@ -63,6 +63,7 @@ pub(super) fn answer(tenant_name: &str, tenant: Option<&Tenant>, form: &[(String
             format!("The provided value for the input parameter 'scope' is not valid. The scope {} is not valid.", field("scope"));
         return refuse(400, "invalid_scope", 70_011, &message);
     }
+    tenant.shared.tokens_issued.fetch_add(1, Ordering::Relaxed);
     let life = tenant.shared.token_life.load(Ordering::Relaxed);
     let expires = tenant.now().as_second() + i64::try_from(life).unwrap_or(i64::MAX / 2);
     let token = [

@@ -155,7 +155,7 @@ pub(super) fn abandoned(checkpoint: &Checkpoint) -> Checkpoint {
 }
 
 fn younger(since: &str, than: jiff::SignedDuration) -> bool {
-    since.parse::<jiff::Timestamp>().is_ok_and(|since| jiff::Timestamp::now().duration_since(since) < than)
+    since.parse::<jiff::Timestamp>().is_ok_and(|since| crate::clock::now().duration_since(since) < than)
 }
 
 /// What a failure calls for: asking again from the last delta link, starting from scratch, or nothing (`None`).

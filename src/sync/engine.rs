@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::lock::{self, ResourceLock};
 use super::run::{Run, begin_beside};
 use super::types::{EngineSettings, Mode, Observer, Outcome, RunReport, RunRequest, Target};
+use crate::clock;
 use crate::graph::{BreakerStatus, Budgets, Client, GraphError, LaneStatus};
 use crate::mirror::{self, FileId, Mirror, MirrorError, RunEnd, RunStart, format_time, now};
 use crate::resources::{self, Resource};
@@ -30,6 +31,9 @@ struct Shared {
     /// The file that each tenant had when it was last opened: one that was exchanged in between is told.
     seen: Mutex<HashMap<String, FileId>>,
 }
+
+/// Rows of the change feed that one transaction of pruning removes.
+const PRUNE_CHANGES: u32 = 2000;
 
 impl Engine {
     /// Builds the engine; `observer` is told of every run's progress.
@@ -94,7 +98,7 @@ impl Engine {
     /// The lock of this name; `None` when it cannot be had, which the report says then.
     async fn lock(&self, target: &Target, name: &str, request: &RunRequest, report: &mut RunReport) -> Option<ResourceLock> {
         let data_dir = &self.shared.settings.data_dir;
-        let tell = |holder: &str| self.shared.observer.waiting(&target.name, report.resource, holder);
+        let tell = |holder: &str| self.shared.observer.waiting(&target.name, report.resource, request.mode, holder);
         match lock::acquire(data_dir, &target.name, name, &request.cancel, tell).await {
             Ok(Some(lock)) => Some(lock),
             Ok(None) => {
@@ -126,7 +130,7 @@ impl Engine {
             let (mode, triggered_by, started_at) = (request.mode.as_str(), request.trigger.as_str(), started_at.clone());
             move |mirror| {
                 let resource = resource.name();
-                let forget_before = format_time(jiff::Timestamp::now() - LEDGER);
+                let forget_before = format_time(clock::now() - LEDGER);
                 mirror.start_run(RunStart {
                     resource,
                     mode,
@@ -154,7 +158,10 @@ impl Engine {
             report,
             page_divisor: 1,
         };
-        let ended = run.go().await;
+        let mut ended = run.go().await;
+        if ended.is_ok() && report.outcome == Outcome::Done {
+            ended = prune_changes(mirror, target, request).await;
+        }
         if let Err(error) = &ended {
             fail_with(report, error);
             if matches!(error, MirrorError::Moved { .. }) {
@@ -202,6 +209,21 @@ impl Engine {
             Ok(mirror)
         }))
         .await
+    }
+}
+
+/// Removes what the change feed need not keep any longer, in small transactions.
+async fn prune_changes(mirror: &Arc<Mirror>, target: &Target, request: &RunRequest) -> Result<(), MirrorError> {
+    let now = clock::now();
+    let keep = jiff::SignedDuration::try_from(target.keep_changes).unwrap_or(jiff::SignedDuration::MAX);
+    let Ok(before) = now.checked_sub(keep) else { return Ok(()) };
+    let (before, now) = (format_time(before), format_time(now));
+    loop {
+        let (before, now) = (before.clone(), now.clone());
+        let removed = blocking(mirror, move |mirror| mirror.prune_changes(&before, &now, PRUNE_CHANGES)).await?;
+        if removed == 0 || request.cancel.is_cancelled() {
+            return Ok(());
+        }
     }
 }
 

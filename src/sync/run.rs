@@ -120,7 +120,7 @@ impl Run<'_> {
         let name = self.resource.name();
         let selection = self.resource.selection(self.extra(), self.target.cloud);
         let trigger = self.request.trigger;
-        let first = plan(checkpoint, &selection, self.resource.is_delta(), self.request.mode, trigger, jiff::Timestamp::now());
+        let first = plan(checkpoint, &selection, self.resource.is_delta(), self.request.mode, trigger, crate::clock::now());
         if first == Plan::Leave {
             return Ok(End::Left);
         }
@@ -349,7 +349,7 @@ pub(super) async fn begin_beside(mirror: &Arc<Mirror>, target: &Target, resource
     let (name, key) = (resource.name(), resource.table.reconcile_key);
     blocking(mirror, move |mirror| {
         let before = mirror.checkpoint(key)?;
-        let at = jiff::Timestamp::now();
+        let at = crate::clock::now();
         if matches!(plan(&before, &selection, true, Mode::Reconcile, Trigger::Command, at), Plan::Continue { .. }) {
             return Ok(());
         }

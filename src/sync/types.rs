@@ -39,6 +39,8 @@ pub struct Target {
     pub overlap: Duration,
     /// How long the events of a log are kept, by resource.
     pub keep: std::collections::BTreeMap<&'static str, Duration>,
+    /// How long rows of the change feed are kept.
+    pub keep_changes: Duration,
 }
 
 impl Target {
@@ -70,6 +72,7 @@ impl From<&Tenant> for Target {
             event_types: tenant.logs.event_types.clone(),
             overlap: tenant.logs.overlap,
             keep: tenant.logs.keep.clone(),
+            keep_changes: tenant.keep_changes,
         }
     }
 }
@@ -215,7 +218,7 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    pub(super) fn new(tenant: &str, resource: &'static str, mode: Mode) -> RunReport {
+    pub(crate) fn new(tenant: &str, resource: &'static str, mode: Mode) -> RunReport {
         RunReport {
             tenant: tenant.to_owned(),
             resource,
@@ -254,8 +257,8 @@ impl RunReport {
 /// What a run tells while it goes on. Called from the run's task: be quick.
 pub trait Observer: Send + Sync {
     /// Another process syncs the same resource; `holder` says which.
-    fn waiting(&self, tenant: &str, resource: &'static str, holder: &str) {
-        let _ = (tenant, resource, holder);
+    fn waiting(&self, tenant: &str, resource: &'static str, mode: Mode, holder: &str) {
+        let _ = (tenant, resource, mode, holder);
     }
     /// The run begins.
     fn started(&self, tenant: &str, resource: &'static str, mode: Mode) {

@@ -1,11 +1,12 @@
-//! Notices that this machine's clock was set: cron jobs wait for a time of day, and one that moved away would leave them waiting.
+//! Notices that this machine's clock was set: a schedule waits for a time of day, and one that moved away would leave it waiting.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::{Instant, Interval};
+use tokio::time::Interval;
 
 use super::every;
+use crate::clock;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(15);
@@ -20,7 +21,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub fn start() -> Watch {
-        Watch { interval: every(EVERY), last: (Instant::now(), Timestamp::now()) }
+        Watch { interval: every(EVERY), last: (clock::instant(), clock::now()) }
     }
 
     /// Waits until the clock was set; returns by how much. A machine that slept looks like one whose clock was set forward, and needs the
@@ -28,7 +29,7 @@ impl Watch {
     pub async fn was_set(&mut self) -> SignedDuration {
         loop {
             self.interval.tick().await;
-            let (instant, now) = (Instant::now(), Timestamp::now());
+            let (instant, now) = (clock::instant(), clock::now());
             let jump = jump(now.duration_since(self.last.1), instant.duration_since(self.last.0));
             self.last = (instant, now);
             if let Some(by) = jump {
