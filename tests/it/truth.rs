@@ -104,10 +104,11 @@ pub fn assert_reports(connection: &Connection, truth: &Value) {
     let list = |name: &str| truth[name].as_array().expect(name).as_slice();
     table(connection, list("userRegistrationDetails"), "user_registration_details", "id", "id");
     table(connection, list("riskyUsers"), "risky_users", "id", "id");
-    // Activity is told of those who are there.
-    let live: BTreeSet<&str> = list("users").iter().filter_map(|user| user["id"].as_str()).collect();
-    let activity = list("signInActivity").iter().filter(|of| live.contains(of["id"].as_str().unwrap_or_default()));
-    let activity: Vec<Value> = activity.cloned().collect();
+    // Activity is told of those who are there; of some there is none.
+    let activity: BTreeMap<&str, &Value> = list("signInActivity").iter().filter_map(|of| Some((of["id"].as_str()?, of))).collect();
+    let none = |user: &Value| serde_json::json!({"id": user["id"]});
+    let of = |user: &Value| activity.get(user["id"].as_str().unwrap_or_default()).map_or_else(|| none(user), |of| (*of).clone());
+    let activity: Vec<Value> = list("users").iter().map(of).collect();
     table(connection, &activity, "user_sign_in_activity", "user_id", "id");
 }
 

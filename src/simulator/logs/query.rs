@@ -61,8 +61,8 @@ fn asked(query: &Query, max: usize, default: usize) -> Result<usize, Answer> {
     }
 }
 
-/// The skip token of a query whose other options are what they were on the page before.
-pub(super) fn position(request: &Request<'_>) -> Result<SkipToken, Answer> {
+/// The skip token of a query whose other options are what they were on the page before; `pages` is how many pages it lives.
+pub(super) fn position(request: &Request<'_>, pages: Option<u32>) -> Result<SkipToken, Answer> {
     let asked: Vec<String> =
         request.query.0.iter().filter(|(name, _)| name != "$skiptoken").map(|(name, value)| format!("{name}={value}&")).collect();
     let fingerprint = habit(&format!("{}?{}", request.path.to_ascii_lowercase(), asked.concat()));
@@ -72,7 +72,7 @@ pub(super) fn position(request: &Request<'_>) -> Result<SkipToken, Answer> {
         Some("") => return Err(Answer::error(400, "UnknownError", "Invalid Skip Token, skip token is null")),
         Some(text) => SkipToken::read(text).filter(|token| token.fingerprint == fingerprint).ok_or_else(dead_token)?,
     };
-    let worn = options.skiptoken_life_pages.is_some_and(|life| token.pages >= life);
+    let worn = pages.is_some_and(|life| token.pages >= life);
     let old = options.skiptoken_life.is_some_and(|life| now - token.issued > life.as_secs() as i64);
     if worn || old { Err(dead_token()) } else { Ok(SkipToken { issued: now, ..token }) }
 }
@@ -112,7 +112,16 @@ pub(super) fn read(request: &Request<'_>, rules: &Rules<'_>) -> Result<Reading, 
     };
     let top = top(request, MAX_TOP, MAX_TOP)?;
     let select = query.get("$select").map(|text| text.split(',').map(|name| name.trim().to_owned()).collect());
-    Ok(Reading { from, to, rest, types, top, ascending, select, token: position(request)? })
+    Ok(Reading {
+        from,
+        to,
+        rest,
+        types,
+        top,
+        ascending,
+        select,
+        token: position(request, request.tenant.shared.options.skiptoken_life_pages)?,
+    })
 }
 
 /// One page. `accept` sorts out events cheaply; `show` writes one out.

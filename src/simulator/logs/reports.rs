@@ -31,7 +31,7 @@ fn read(request: &Request<'_>, rules: &Rules, values: Vec<Value>) -> Result<Answ
         }
     };
     let top = top(request, rules.max_top, rules.max_top)?;
-    let token = position(request)?;
+    let token = position(request, None)?;
     let select: Option<Vec<String>> = request.query.get("$select").map(|text| text.split(',').map(|name| name.trim().to_owned()).collect());
     let id = |value: &Value| value["id"].as_str().unwrap_or_default().to_owned();
     let after = token.last.as_ref().map(|(_, id)| id.to_string());
