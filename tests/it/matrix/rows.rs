@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use entra_mirror::simulator::{Action, Retry, TenantOptions};
+use entra_mirror::simulator::{Action, Quirks, Retry, TenantOptions};
 use serde_json::json;
 
 use super::{ALL, DELTA, Kind, LISTING, LOG, Line, Meets, READ_AGAIN, Row, Takes};
@@ -91,6 +91,11 @@ impl Line {
         self.row(|row| row.mentions = mentions)
     }
 
+    /// One resource after the other: time that passes for one would pass for those beside it.
+    fn one_by_one(self) -> Line {
+        Line { config: "[sync]\nresources_at_once = 1\n", ..self }
+    }
+
     /// The client waits two seconds for an answer.
     fn impatient(self) -> Line {
         // Much longer than that, so that a run that is over in time has not waited for it.
@@ -141,7 +146,8 @@ fn of_pages() -> Vec<Line> {
             .but("only groups and units have members"),
         expired("page token expired", transient(400, "Directory_ExpiredPageToken")),
         expired("page token dead after a minute", Action::Pass { seconds: 120 })
-            .in_tenant(|plain| TenantOptions { skiptoken_life: Some(Duration::from_secs(60)), ..plain }),
+            .in_tenant(|plain| TenantOptions { skiptoken_life: Some(Duration::from_secs(60)), ..plain })
+            .one_by_one(),
         line(20, "token of a page that was asked for again", ALL, Action::LosePageToken)
             .paged()
             .row(|row| row.leads_to = "skiptoken=lost-")
@@ -150,7 +156,10 @@ fn of_pages() -> Vec<Line> {
             .only(&["assigned_licenses", "sign_ins", "directory_audits"])
             .but("$top is never sent on delta, nor to listings that take none"),
         line(22, "change during a listing", READ_AGAIN, Action::Change { events: 3 }).takes(Takes::NextRun).but("12 is the same for delta"),
-        line(22, "last object again on the next page", ALL, Action::Overlap).paged().but(ONE_ANSWER),
+        line(22, "last object again on the next page", ALL, Action::Overlap)
+            .paged()
+            .in_tenant(|plain| TenantOptions { quirks: Quirks::none(), ..plain })
+            .but(ONE_ANSWER),
         line(22, "an object left out, or a replica behind", LISTING, Action::Omit)
             .takes(Takes::NextRun)
             .but("11 for delta, 38 for logs; nothing is listed in partitions"),
@@ -233,8 +242,7 @@ fn of_sign_in_and_licence() -> Vec<Line> {
     let invalid = |message| error(401, "InvalidAuthenticationToken", message, Retry::Missing);
     vec![
         line(32, "401 in the middle of a chain", ALL, invalid("Access token has expired or is not yet valid.")),
-        // Far more than a token lives; what runs at the same time loses its token too.
-        line(32, "the token expires in the middle of a chain", ALL, Action::Pass { seconds: 4_000 }),
+        line(32, "the token expires in the middle of a chain", ALL, Action::Pass { seconds: 400 }).one_by_one(),
         line(32, "401, not yet valid, for good", ALL, invalid(early)).refused("this machine's clock"),
         line(32, "403 for good", ALL, transient(403, "Authorization_RequestDenied")).refused("grant the application permission"),
         line(34, "a claims challenge without cp1", ALL, Action::Challenge { claims: "eyJhY2Nlc3NfdG9rZW4iOnt9fQ==".into() }),

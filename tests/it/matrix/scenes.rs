@@ -5,7 +5,7 @@ use std::time::Duration;
 use entra_mirror::simulator::{Action, Fault, Kind as Object, Quirks, Retry, TenantOptions, Throttle};
 use serde_json::{Value, json};
 
-use super::{ALL, DELTA, Kind, Line, Meets, equal, sync};
+use super::{ALL, DELTA, Kind, Line, Meets, done, equal, sync};
 use crate::support::World;
 use crate::truth::{number, open};
 
@@ -72,7 +72,7 @@ pub fn scenes() -> Vec<Line> {
 }
 
 fn pages_of_any_size(world: &World) {
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
     let requests = world.tenant().requests();
     for (path, query) in [("users/delta", ""), ("users", "licenseAssignmentStates&$top=999"), ("auditLogs/signIns", "$top=1000")] {
@@ -83,7 +83,7 @@ fn pages_of_any_size(world: &World) {
 
 fn an_older_value_comes_last(world: &World) {
     let tenant = world.tenant();
-    sync(world, "sync");
+    done(world, "sync");
     let user = tenant.ids(Object::User)[3].clone();
     let name = || {
         let sql = format!("SELECT display_name FROM users WHERE id = '{user}'");
@@ -91,21 +91,21 @@ fn an_older_value_comes_last(world: &World) {
     };
     let before = name();
     tenant.update(&user, json!({"displayName": "New Name"}));
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
     let older = json!({"id": user, "displayName": before});
     tenant.fault(Fault::new("users/delta", Action::Insert { objects: vec![older], last: true }).times(1));
-    sync(world, "sync");
+    done(world, "sync");
     assert_eq!(name(), before, "what Graph says last counts");
-    sync(world, "resync");
+    done(world, "resync");
     equal(world);
 }
 
 fn changes_come_again(world: &World) {
     let tenant = world.tenant();
-    sync(world, "sync");
+    done(world, "sync");
     tenant.live(10);
-    sync(world, "sync");
+    done(world, "sync");
     let truth = tenant.ground_truth();
     for (path, collection, properties) in
         [("users/delta", "users", ["displayName", "jobTitle"]), ("groups/delta", "groups", ["displayName", "description"])]
@@ -125,14 +125,14 @@ fn changes_come_again(world: &World) {
 fn a_large_group(world: &World) {
     let tenant = world.tenant();
     tenant.fault(Fault::new("groups/delta", Action::Parts));
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
     let pages = tenant.requests().iter().filter(|r| r.path == "groups/delta").count();
     assert!(pages > 10, "{pages} pages");
     tenant.live(20);
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
-    sync(world, "resync");
+    done(world, "resync");
     equal(world);
 }
 
@@ -147,7 +147,7 @@ fn a_first_round_tells_of_the_dead(world: &World) {
     assert!(tenant.delete(&users[4]) && tenant.delete(&users[5]) && tenant.purge(&users[5]));
     let member = tenant.members(&group)[0].clone();
     assert!(tenant.remove_member(&group, &member));
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
     assert!(deaths(world, "changed") >= 1 && deaths(world, "deleted") == 1);
 }
@@ -162,30 +162,30 @@ fn a_member(world: &World) -> (String, impl Fn() -> i64) {
 
 fn deleted_and_purged(world: &World) {
     let tenant = world.tenant();
-    sync(world, "sync");
+    done(world, "sync");
     let (member, shown) = a_member(world);
     assert!(shown() > 0 && tenant.delete(&member));
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
     assert_eq!((shown(), deaths(world, "deleted")), (0, 0));
     assert!(tenant.purge(&member));
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
     assert_eq!((shown(), deaths(world, "deleted")), (0, 1));
-    sync(world, "resync");
+    done(world, "resync");
     equal(world);
 }
 
 fn restored(world: &World) {
     let tenant = world.tenant();
-    sync(world, "sync");
+    done(world, "sync");
     let (member, shown) = a_member(world);
     let before = shown();
     assert!(before > 0 && tenant.delete(&member));
-    sync(world, "sync");
+    done(world, "sync");
     assert_eq!(shown(), 0);
     assert!(tenant.restore(&member));
-    sync(world, "sync");
+    done(world, "sync");
     assert_eq!(shown(), before, "with all memberships");
     equal(world);
 }
@@ -199,16 +199,16 @@ fn absent_is_not_null(world: &World) {
         open(&world.file()).query_row(&sql, [], read).expect("the row")
     };
     tenant.update(&user, json!({"extension_0123_one": "1", "extension_0123_two": "2", "mobilePhone": "+1"}));
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
     assert_eq!(held()[1..], [Some("+1".into()), Some(r#"{"extension_0123_one":"1","extension_0123_two":"2"}"#.into())]);
     tenant.update(&user, json!({"jobTitle": "Chief", "mobilePhone": null, "extension_0123_one": null}));
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
     assert_eq!(held(), [Some("Chief".into()), None, Some(r#"{"extension_0123_two":"2"}"#.into())]);
     // Only what is said changes anything.
     tenant.fault(Fault::new("users/delta", Action::Insert { objects: vec![json!({"id": user})], last: true }).times(1));
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
 }
 
@@ -224,39 +224,39 @@ fn hire(world: &World) -> String {
 
 fn delta_is_late(world: &World) {
     let tenant = world.tenant();
-    sync(world, "sync");
+    done(world, "sync");
     let (user, group) = (hire(world), tenant.ids(Object::Group)[3].clone());
     tenant.add_member(&group, &user);
-    sync(world, "sync");
+    done(world, "sync");
     let known =
         |table: &str, column: &str| number(&open(&world.file()), &format!("SELECT count(*) FROM {table} WHERE {column} = '{user}'"));
     assert_eq!(known("users", "id"), 0, "delta does not tell it yet");
     assert_eq!(known("user_registration_details", "id"), 1, "the report does");
     tenant.advance(2 * HOUR);
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
     assert_eq!(known("assigned_licenses", "user_id"), 1);
 }
 
 fn listings_are_late(world: &World) {
     let tenant = world.tenant();
-    sync(world, "sync");
+    done(world, "sync");
     let user = hire(world);
     // The new ones are the last of a listing.
     for path in ["licenseAssignmentStates&", "userRegistrationDetails"] {
         tenant.fault(Fault::new(path, Action::Omit));
     }
-    sync(world, "sync");
+    done(world, "sync");
     tenant.clear_faults();
     let states = format!("SELECT count(*) FROM assigned_licenses WHERE user_id = '{user}' AND state IS NULL");
     assert_eq!(number(&open(&world.file()), &states), 1, "what delta told stands; how it was assigned is not known");
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
 }
 
 fn lost_for_ever(world: &World) {
     let tenant = world.tenant();
-    sync(world, "sync");
+    done(world, "sync");
     let (users, groups, devices) = (tenant.ids(Object::User), tenant.ids(Object::Group), tenant.ids(Object::Device));
     let lose = |id: &str| tenant.lose_next_change(id);
     lose(&users[2]);
@@ -268,26 +268,26 @@ fn lost_for_ever(world: &World) {
     lose(&groups[0]);
     let member = tenant.members(&groups[0])[0].clone();
     tenant.remove_member(&groups[0], &member);
-    sync(world, "sync");
+    done(world, "sync");
     let found = "SELECT (SELECT count(*) FROM users WHERE job_title = 'Lost') + (SELECT count(*) FROM devices WHERE operating_system_version = 'lost')";
     assert_eq!(number(&open(&world.file()), found), 0, "delta says nothing");
-    sync(world, "reconcile");
+    done(world, "reconcile");
     assert_eq!(number(&open(&world.file()), found), 2);
     // How somebody's licences were assigned is known by the listing, which follows.
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
 }
 
 fn tokens_in_time(world: &World) {
     let tenant = world.tenant();
-    sync(world, "sync");
+    done(world, "sync");
     let mode = || world.sync(&["--resource", "users"])[0]["mode"].clone();
     tenant.advance(10 * DAY);
     assert_eq!(mode(), "incremental", "no validity is inferred from age");
     tenant.advance(15 * DAY);
     tenant.live(10);
     assert_eq!(mode(), "full");
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
 }
 
@@ -296,7 +296,7 @@ fn tokens_and_selections(world: &World) {
         let sql = "SELECT delta_link FROM checkpoints WHERE resource = 'users'";
         open(&world.file()).query_row(sql, [], |row| row.get::<_, String>(0)).expect("a link")
     };
-    sync(world, "sync");
+    done(world, "sync");
     let first = link();
     let report = |reports: Vec<Value>| (reports[0]["mode"].clone(), reports[0]["writes"].clone());
     assert_eq!(report(world.sync(&["--resource", "users"])), (json!("incremental"), json!(0)));
@@ -306,13 +306,13 @@ fn tokens_and_selections(world: &World) {
     assert_eq!(report(world.sync(&["--resource", "users"])).0, json!("full"));
     let refused = world.tenant().requests().into_iter().find(|r| r.status >= 400);
     assert!(refused.is_none(), "nothing was selected on a token: {refused:?}");
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
 }
 
 fn silent_properties(world: &World) {
     let tenant = world.tenant();
-    sync(world, "sync");
+    done(world, "sync");
     let user = tenant.ids(Object::User)[1].clone();
     tenant.update(
         &user,
@@ -325,22 +325,20 @@ fn silent_properties(world: &World) {
     assert_eq!(reports[0]["writes"], 0, "delta says nothing of it: {reports:#?}");
     let errors = format!("SELECT count(*) FROM assigned_licenses WHERE user_id = '{user}' AND state = 'Error'");
     assert_eq!(number(&open(&world.file()), &errors), 0);
-    sync(world, "sync");
+    done(world, "sync");
     assert_eq!(number(&open(&world.file()), &errors), 1);
     equal(world);
 }
 
 fn unknown_budgets(world: &World) {
     let tenant = world.tenant();
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
     tenant.live(10);
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
     let stats = tenant.throttle_stats();
-    for budget in ["directory", "reports"] {
-        assert!(stats.rejected_by.get(budget) > Some(&0), "{stats:?}");
-    }
+    assert!(stats.rejected >= 3 && stats.rejected_by.len() >= 2, "{stats:?}");
 }
 
 fn a_day_to_wait(world: &World) {
@@ -359,7 +357,7 @@ fn a_day_to_wait(world: &World) {
         tenant.clear_faults();
     }
     world.write_config("");
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
 }
 
@@ -372,7 +370,7 @@ fn a_token_without_roles(world: &World) {
         assert!(outcome == "unavailable" && why.contains("grant the application permission"), "{resource} {outcome}: {why}");
     }
     tenant.set_permissions(&granted.iter().map(String::as_str).collect::<Vec<_>>());
-    sync(world, "sync");
+    done(world, "sync");
     equal(world);
 }
 
@@ -384,7 +382,7 @@ fn sign_in_is_refused_in_passing(world: &World) {
         // For 70021 it is a second run that meets it: it comes after a first success too.
         tenant.fault(Fault::new("oauth2", refused).times(2));
         tenant.live(3);
-        sync(world, "sync");
+        done(world, "sync");
         equal(world);
         assert_eq!(tenant.fault_hits()[0].1, 2, "{code}");
         tenant.clear_faults();
