@@ -331,6 +331,10 @@ fn every_fault_by_every_kind_of_resource() {
                     let met = Instant::now();
                     let (seed, line) = &lines[at];
                     let result = cells(*seed, line);
+                    // At once, for whoever waits for the table.
+                    if let Err(why) = &result {
+                        println!("{} {}: {why}", line.number, line.name);
+                    }
                     let key = (line.number, at);
                     results.lock().expect("the results").insert(key, (result, met.elapsed()));
                 }
