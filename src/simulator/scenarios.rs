@@ -6,9 +6,9 @@ use super::faults::{Action, Fault, Retry};
 pub const SCENARIOS: &[(&str, &str)] = &[
     ("throttled", "one request in five is refused with 429 and a Retry-After of a second"),
     ("flaky", "15 % of all requests fail in passing: 429, 500, 502, 503, 504, 509, broken, unreadable and slow answers"),
+    ("outage", "nothing is answered but 503, from the second minute to the fourth"),
     ("spells", "throttling comes in spells of a second that grow for who asks again too early; some answers speak of the whole app"),
     ("sign-in", "the token endpoint is busy now and then, tokens are refused and challenged in the middle of a chain"),
-    ("outage", "nothing is answered but 503, from the second minute to the fourth"),
     ("expired-tokens", "delta tokens and page tokens die now and then, so that rounds begin anew"),
     ("slow", "every answer takes a second, one in ten comes in drips over five"),
     ("messy", "deltas as bad as they get: empty pages, objects again and again, unknown types and annotations, changes during a round"),

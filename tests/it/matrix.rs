@@ -324,7 +324,7 @@ fn every_fault_by_every_kind_of_resource() {
     let began = Instant::now();
     let (next, results) = (Mutex::new(0..lines.len()), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
-        for _ in 0..6 {
+        for _ in 0..4 {
             scope.spawn(|| {
                 loop {
                     let Some(at) = next.lock().expect("the numbers").next() else { return };
