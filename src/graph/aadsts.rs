@@ -1,8 +1,8 @@
 //! What Entra's sign-in error codes mean and what to do, in the words of its own menus. Facts only.
 //! <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>
 
-/// Codes that go away by themselves.
-pub(super) const TRANSIENT: &[u32] = &[90055, 90033, 90024, 90006, 90090, 90012];
+/// Codes that go away by themselves; 70021 does for minutes after a federated credential was made, on and off.
+pub(super) const TRANSIENT: &[u32] = &[90055, 90033, 90024, 90006, 90090, 90012, 70021];
 
 /// What to do about a code.
 pub(super) fn hint(code: u32, tenant: &str) -> Option<String> {
@@ -27,6 +27,9 @@ pub(super) fn hint(code: u32, tenant: &str) -> Option<String> {
         9_001_023 => "the tenant must be named by its id or domain, not by `common` or `consumers`".into(),
         900_144 => "the token request lacked a parameter: check client_id".into(),
         53_003 | 530_032 => "Conditional Access blocks this app: exclude it, or allow this machine's address, in Protection > Conditional Access".into(),
+        70_021 => "no federated credential of the app matches: compare issuer, subject and audience under Certificates & secrets > Federated \
+             credentials; one that is new takes some minutes"
+            .into(),
         code if TRANSIENT.contains(&code) => "Entra is busy: the next run tries again".into(),
         _ => return None,
     })

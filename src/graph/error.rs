@@ -250,7 +250,8 @@ impl GraphError {
         matches!(&*self.kind, Kind::Transport { connected: false, .. })
     }
 
-    pub(super) fn is_gave_up(&self) -> bool {
+    /// A one-shot command has waited as long as it was told to: it waits no longer.
+    pub fn is_gave_up(&self) -> bool {
         matches!(&*self.kind, Kind::GaveUp { .. })
     }
 

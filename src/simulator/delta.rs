@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
+use super::faults::Action;
 use super::listing::{Query, base_url};
 use super::schema::Kind;
 use super::store::{Life, Link, Object, Relation, Store};
@@ -120,10 +121,26 @@ fn ids_filter(filter: &str) -> Result<Option<Vec<String>>, Answer> {
 }
 
 /// What a fault wants of this answer.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Twist {
+    /// No object, and the end.
     pub empty: bool,
     pub circle: bool,
+    /// No object, and more to come.
+    pub pause: bool,
+    /// First the last object of the page before.
+    pub overlap: bool,
+}
+
+impl Twist {
+    pub fn of(action: &Action) -> Twist {
+        Twist {
+            empty: *action == Action::Empty,
+            circle: *action == Action::Loop,
+            pause: *action == Action::EmptyPage,
+            overlap: *action == Action::Overlap,
+        }
+    }
 }
 
 /// Answers a delta query of a collection.
@@ -173,6 +190,9 @@ pub(super) fn answer(tenant: &Tenant, kind: Kind, path: &str, query: &Query, min
             start
         }
     };
+    if skip.is_some() && tenant.shared.options.skiptoken_life.is_some_and(|life| now - round.issued > life.as_secs() as i64) {
+        return super::listing::expired();
+    }
     if now - round.issued > tenant.shared.options.delta_token_life.as_secs() as i64 {
         let message = "The sync state generation is not found. Please resynchronize.";
         return Answer::error(400, "syncStateNotFound", message);
@@ -192,7 +212,7 @@ pub(super) fn answer(tenant: &Tenant, kind: Kind, path: &str, query: &Query, min
     round.circle |= twist.circle;
     let quirks = &tenant.shared.options.quirks;
     let empty = quirks.empty_page_every > 0 && round.page % quirks.empty_page_every == quirks.empty_page_every - 1;
-    if empty {
+    if empty || twist.pause {
         let next = Round { page: round.page + 1, issued: now, ..round };
         return page(kind, path, origin, Vec::new(), Some(&next), None);
     }
@@ -206,7 +226,8 @@ pub(super) fn answer(tenant: &Tenant, kind: Kind, path: &str, query: &Query, min
         items: Vec::new(),
         links_left: tenant.shared.options.delta_links,
     };
-    if quirks.repeat_every > 0 && round.page > 0 && round.page.is_multiple_of(quirks.repeat_every) {
+    let again = quirks.repeat_every > 0 && round.page > 0 && round.page.is_multiple_of(quirks.repeat_every);
+    if again || twist.overlap {
         builder.repeat();
     }
     let more = if round.since.is_none() { builder.first_round() } else { builder.changes() };

@@ -1,6 +1,7 @@
 //! Faults on demand: which request they hit and what happens to it. Knows no objects.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -86,6 +87,54 @@ pub enum Action {
     Context,
     /// So many things happen in the tenant before this request is answered: in the middle of a round.
     Change { events: usize },
+    /// So much of the tenant's time passes before this request is answered: tokens die, events age.
+    Pass { seconds: u64 },
+    /// The page is empty and goes on.
+    EmptyPage,
+    /// The page begins with the last object of the page before.
+    Overlap,
+    /// Objects come in two parts, each with other properties and links, the second ones behind all others of the page.
+    Parts,
+    /// Delta tells only the properties that changed.
+    Minimal,
+    /// 429 with the headers that tell of throttling; `scope` is `x-ms-throttle-scope`, `share` is `x-ms-throttle-limit-percentage`.
+    Throttled {
+        #[serde(default)]
+        retry_after: Retry,
+        #[serde(default)]
+        scope: String,
+        #[serde(default)]
+        share: String,
+    },
+    /// 429 for so many milliseconds, and who asks again before they are over waits twice as long.
+    Spell { millis: u64 },
+    /// 401 that asks for a token with these claims, in base64, as continuous access evaluation does.
+    Challenge { claims: String },
+}
+
+impl Action {
+    /// Whether it can find nothing to change in an answer, and has then not happened.
+    pub(super) fn changes_pages(&self) -> bool {
+        use Action::{Context, EmptyPage, ForeignLink, Insert, Omit, Overlap, Parts, Set, Twice, UnknownTypes};
+        matches!(
+            self,
+            ForeignLink { .. } | Insert { .. } | Twice | Omit | Set { .. } | UnknownTypes | Context | EmptyPage | Overlap | Parts
+        )
+    }
+}
+
+/// A fault that hit, and which one it was.
+#[derive(Debug)]
+pub(super) struct Struck {
+    pub action: Action,
+    number: usize,
+}
+
+/// A throttle spell under way: when it ends, and how long whoever asks too early makes it.
+#[derive(Clone, Copy, Debug)]
+struct Spell {
+    until: Instant,
+    length: Duration,
 }
 
 /// A fault: what it does, and to which requests.
@@ -159,12 +208,14 @@ pub(super) struct Faults {
     began: Timestamp,
     /// Requests that failed and whose page, once it comes, leads nowhere.
     losing: HashSet<String>,
+    /// By number of the fault.
+    spells: HashMap<usize, Spell>,
     random: fastrand::Rng,
 }
 
 impl Faults {
     pub fn new(seed: u64, began: Timestamp) -> Faults {
-        Faults { list: Vec::new(), began, losing: HashSet::new(), random: fastrand::Rng::with_seed(seed ^ 0xfa17) }
+        Faults { list: Vec::new(), began, losing: HashSet::new(), spells: HashMap::new(), random: fastrand::Rng::with_seed(seed ^ 0xfa17) }
     }
 
     pub fn add(&mut self, fault: Fault) {
@@ -179,12 +230,32 @@ impl Faults {
     pub fn clear(&mut self) {
         self.list.clear();
         self.losing.clear();
+        self.spells.clear();
+    }
+
+    /// The fault found nothing to change in the answer: it has not hit, and waits for the next request.
+    pub fn missed(&mut self, struck: &Struck) {
+        if let Some((_, _, hits)) = self.list.get_mut(struck.number) {
+            *hits = hits.saturating_sub(1);
+        }
+    }
+
+    /// How long a spell still lasts; `None` once it is over. Asking before its end doubles it.
+    fn spell(&mut self, number: usize, first: Duration, now: Instant) -> Option<Duration> {
+        let spell = self.spells.entry(number).or_insert(Spell { until: now + first, length: first });
+        let left = spell.until.checked_duration_since(now)?;
+        if left < spell.length {
+            spell.length *= 2;
+            spell.until = now + spell.length;
+        }
+        Some(spell.until.saturating_duration_since(now))
     }
 
     /// What happens to this request, if anything. The first fault that hits counts.
-    pub fn strike(&mut self, path_and_query: &str, now: Timestamp) -> Option<Action> {
+    pub fn strike(&mut self, path_and_query: &str, now: Timestamp) -> Option<Struck> {
         let age = u64::try_from(now.duration_since(self.began).as_secs()).unwrap_or(0);
-        for (fault, seen, hits) in &mut self.list {
+        for number in 0..self.list.len() {
+            let (fault, seen, hits) = &mut self.list[number];
             let at_time = age >= fault.from_seconds && (fault.to_seconds == 0 || age < fault.to_seconds);
             if !at_time || !fault.matching.split(' ').all(|part| path_and_query.contains(part)) {
                 continue;
@@ -196,10 +267,23 @@ impl Faults {
                 continue;
             }
             *hits += 1;
-            if fault.action == Action::LosePageToken {
-                self.losing.insert(path_and_query.to_owned());
+            let mut action = fault.action.clone();
+            match action {
+                Action::LosePageToken => {
+                    self.losing.insert(path_and_query.to_owned());
+                }
+                Action::Spell { millis } => {
+                    let Some(left) = self.spell(number, Duration::from_millis(millis), Instant::now()) else {
+                        // Over for good: it has not hit.
+                        self.list[number].2 -= 1;
+                        continue;
+                    };
+                    let wait = Retry::Seconds(format!("{:.3}", left.as_secs_f64()));
+                    action = Action::Throttled { retry_after: wait, scope: String::new(), share: String::new() };
+                }
+                _ => {}
             }
-            return Some(fault.action.clone());
+            return Some(Struck { action, number });
         }
         None
     }
@@ -226,5 +310,27 @@ mod tests {
         assert!(hit("users/delta?$skiptoken=a", 62) && !hit("users/delta?$skiptoken=a", 120) && hit("users/delta?$skiptoken=a", 119));
         assert!(!hit("users/delta?$skiptoken=a", 100), "twice at most");
         assert_eq!(faults.hits(), [("users skiptoken".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn what_finds_nothing_to_change_has_not_hit() {
+        let mut faults = Faults::new(1, Timestamp::UNIX_EPOCH);
+        faults.add(Fault::new("users", Action::Omit).times(1));
+        let mut strike = |changed: bool| {
+            let struck = faults.strike("users", Timestamp::UNIX_EPOCH);
+            struck.as_ref().filter(|_| !changed).inspect(|struck| faults.missed(struck));
+            struck.is_some()
+        };
+        assert!(strike(false) && strike(true) && !strike(true));
+    }
+
+    #[test]
+    fn a_spell_grows_for_who_asks_too_early_and_ends_for_who_waits() {
+        let (mut faults, second, began) = (Faults::new(1, Timestamp::UNIX_EPOCH), Duration::from_secs(1), Instant::now());
+        assert_eq!(faults.spell(0, second, began), Some(second));
+        assert_eq!(faults.spell(0, second, began + second / 2), Some(2 * second));
+        assert_eq!(faults.spell(0, second, began + second), Some(4 * second), "too early again");
+        assert_eq!(faults.spell(0, second, began + 6 * second), None);
+        assert_eq!(faults.spell(0, second, began + 7 * second), None);
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
+use super::delta::Twist;
 use super::filter::Filter;
 use super::schema::Kind;
 use super::store::{Object, Relation, Store};
@@ -41,16 +42,19 @@ pub(super) struct Listing {
     pub filters: bool,
 }
 
+/// How the tenant pages, and what a fault wants of the page.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paging {
+    /// Objects on a page at most.
+    pub largest: Option<usize>,
+    /// The tenant's time in Unix seconds, and how many of them a token lives.
+    pub now: i64,
+    pub life: Option<i64>,
+    pub twist: Twist,
+}
+
 /// Answers a listing. `members` restricts it to these objects (a relationship), otherwise the whole collection.
-pub(super) fn answer(
-    store: &Store,
-    listing: Listing,
-    path: &str,
-    query: &Query,
-    eventual: bool,
-    origin: &str,
-    (largest, circle): (Option<usize>, bool),
-) -> Answer {
+pub(super) fn answer(store: &Store, listing: Listing, path: &str, query: &Query, eventual: bool, origin: &str, paging: Paging) -> Answer {
     let Listing { kind, max_top, default_top, filters } = listing;
     let select = match selection(kind, query.get("$select"), true) {
         Ok(select) => select,
@@ -92,6 +96,7 @@ pub(super) fn answer(
         (Some(Ok(top)), Some(max)) if (1..=max).contains(&top) => top,
         (Some(_), Some(_)) => return Answer::bad_request("Invalid page size specified. Must be between 1 and 999 inclusive."),
     };
+    let Paging { largest, now, life, twist } = paging;
     let top = largest.map_or(top, |largest| top.min(largest));
     let expand = query.get("$expand");
     if let Some(name) = expand
@@ -102,8 +107,8 @@ pub(super) fn answer(
     let (from, needs_eventual) = match query.get("$skiptoken") {
         None => (0, filter.as_ref().is_some_and(Filter::is_advanced)),
         Some(token) => match decode(token) {
-            Some(cursor) => cursor,
-            None => return expired(),
+            Some((position, eventual, issued)) if life.is_none_or(|life| now - issued <= life) => (position, eventual),
+            _ => return expired(),
         },
     };
     if needs_eventual && !eventual {
@@ -112,7 +117,13 @@ pub(super) fn answer(
     let all = store.all(kind);
     let mut items = Vec::new();
     let mut next = None;
-    for (position, index) in all.iter().enumerate().skip(from) {
+    // Nothing of a collection that comes whole stands on an earlier page.
+    let start = if twist.overlap { from.saturating_sub(1) } else { from };
+    for (position, index) in all.iter().enumerate().skip(start) {
+        if twist.pause && max_top.is_some() {
+            next = Some(from);
+            break;
+        }
         let object = store.object(*index);
         if !object.is_live() || filter.as_ref().is_some_and(|filter| !filter.matches(object)) {
             continue;
@@ -123,7 +134,7 @@ pub(super) fn answer(
         }
         items.push(shown(store, object, select.as_deref(), expand));
     }
-    if circle {
+    if twist.circle {
         next = Some(from);
     }
     let mut body = Map::new();
@@ -137,7 +148,7 @@ pub(super) fn answer(
         for (name, value) in query.0.iter().filter(|(name, _)| name != "$skiptoken") {
             options.append_pair(name, value);
         }
-        options.append_pair("$skiptoken", &encode(position, needs_eventual));
+        options.append_pair("$skiptoken", &encode(position, needs_eventual, now));
         body.insert("@odata.nextLink".into(), format!("{}?{}", base_url(origin, path), options.finish()).into());
     }
     body.insert("value".into(), items.into());
@@ -197,13 +208,15 @@ pub(super) fn shown(store: &Store, object: &Object, select: Option<&[String]>, e
     Value::Object(out)
 }
 
-fn encode(position: usize, eventual: bool) -> String {
-    format!("{:x}{}{:08x}", position, if eventual { 'z' } else { 'y' }, fastrand::u32(..))
+fn encode(position: usize, eventual: bool, now: i64) -> String {
+    format!("{:x}{}{now:x}y{:08x}", position, if eventual { 'z' } else { 'y' }, fastrand::u32(..))
 }
 
-fn decode(token: &str) -> Option<(usize, bool)> {
+/// Position, whether the header is needed again, and when the token was issued.
+fn decode(token: &str) -> Option<(usize, bool, i64)> {
     let end = token.find(['y', 'z'])?;
-    Some((usize::from_str_radix(&token[..end], 16).ok()?, token[end..].starts_with('z')))
+    let issued = token.get(end + 1..)?.split('y').next()?;
+    Some((usize::from_str_radix(&token[..end], 16).ok()?, token[end..].starts_with('z'), i64::from_str_radix(issued, 16).ok()?))
 }
 
 pub(super) fn expired() -> Answer {

@@ -112,6 +112,8 @@ pub struct TenantOptions {
     pub amended_share: f64,
     /// A log asked for over a wider span of time is answered 504.
     pub logs_window_limit: Option<Duration>,
+    /// Skip tokens, of whatever they are, are dead after so long.
+    pub skiptoken_life: Option<Duration>,
     /// A skip token of a log is dead after so many pages.
     pub skiptoken_life_pages: Option<u32>,
     /// Probability of the answer that the tenant had no premium licence, 0 to 1, where it has one.
@@ -170,6 +172,7 @@ impl TenantOptions {
             late_by_hours: 20.0,
             amended_share: 0.01,
             logs_window_limit: None,
+            skiptoken_life: None,
             skiptoken_life_pages: None,
             licence_flaps: 0.0,
         }

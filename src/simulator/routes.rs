@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::delta::{self, Twist};
-use super::listing::{self, Listing, Query, related, selection, shown};
+use super::listing::{self, Listing, Paging, Query, related, selection, shown};
 use super::logs;
 use super::options::Premium;
 use super::schema::Kind;
@@ -107,7 +107,12 @@ fn directory(request: &Request<'_>) -> Answer {
             &request.query,
             request.eventual,
             request.origin,
-            (request.tenant.shared.options.list_page, request.twist.circle),
+            Paging {
+                largest: request.tenant.shared.options.list_page,
+                now: request.tenant.now().as_second(),
+                life: request.tenant.shared.options.skiptoken_life.map(|life| life.as_secs() as i64),
+                twist: request.twist,
+            },
         );
     }
     let (parent, last) = path.rsplit_once('/').unwrap_or(("", path));

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Answer;
 use super::control;
 use super::delta::Twist;
-use super::faults::Action;
+use super::faults::{Action, Struck};
 use super::listing::Query;
 use super::options::TenantOptions;
 use super::routes::{self, Request};
@@ -160,12 +160,10 @@ fn login(shared: &Shared, name: &str, body: &Bytes) -> Response {
     let form: Vec<(String, String)> = url::form_urlencoded::parse(body).into_owned().collect();
     let tenant = shared.tenant(name);
     if let Some(tenant) = &tenant
-        && let Some(Action::Error { status, code, message, .. }) = strike(tenant, &format!("{name}/oauth2/v2.0/token"))
+        && let Some(Action::Error { status, code, message, .. }) =
+            strike(tenant, &format!("{name}/oauth2/v2.0/token")).map(|struck| struck.action)
     {
-        let number: u32 = code.parse().unwrap_or(90_033);
-        let body =
-            json!({"error": "temporarily_unavailable", "error_description": format!("AADSTS{number}: {message}"), "error_codes": [number]});
-        return Answer::ok(&body).with_status(status).into_response(false);
+        return token::fault(status, &code, &message).into_response(false);
     }
     token::answer(name, tenant.as_ref(), &form, &shared.origin()).into_response(false)
 }
@@ -201,7 +199,7 @@ impl Asked {
     }
 }
 
-fn strike(tenant: &Tenant, text: &str) -> Option<Action> {
+fn strike(tenant: &Tenant, text: &str) -> Option<Struck> {
     tenant.shared.faults.lock().unwrap_or_else(PoisonError::into_inner).strike(text, tenant.now())
 }
 
@@ -229,13 +227,17 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
     let text = format!("{}?{}", asked.named(), asked.query);
     let leads_nowhere = tenant.shared.faults.lock().unwrap_or_else(PoisonError::into_inner).leads_nowhere(&text);
     let struck = if leads_nowhere { None } else { strike(&tenant, &text) };
-    if let Some(Action::Change { events }) = struck {
-        tenant.live(events);
+    let action = struck.as_ref().map(|struck| &struck.action);
+    match action {
+        Some(Action::Change { events }) => tenant.live(*events),
+        Some(Action::Pass { seconds }) => tenant.advance(Duration::from_secs(*seconds)),
+        Some(Action::Hang { millis }) => tokio::time::sleep(Duration::from_millis(*millis)).await,
+        _ => {}
     }
-    let twist = Twist { empty: struck == Some(Action::Empty), circle: struck == Some(Action::Loop) };
-    if let Some(Action::Hang { millis }) = struck {
-        tokio::time::sleep(Duration::from_millis(millis)).await;
+    if tenant.now().as_second() >= expires {
+        return refuse("Access token has expired or is not yet valid.");
     }
+    let twist = action.map(Twist::of).unwrap_or_default();
     let origin = shared.origin();
     let answered = |path: &str, query: &str, twist: Twist| {
         let request = Request {
@@ -245,7 +247,7 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
             path,
             query: Query::parse(query),
             eventual: asked.eventual,
-            minimal: asked.minimal,
+            minimal: asked.minimal || action == Some(&Action::Minimal),
             unknown_members: asked.unknown_members,
             origin: &origin,
             twist,
@@ -258,8 +260,15 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
         (&Method::POST, "$batch") => batch(body, |path, query| answered(path, query, Twist::default())),
         _ => Answer::error(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target."),
     };
-    if let Some(action) = &struck {
-        answer = strike::shape(action, answer, &origin, &format!("{}/{}", asked.version, asked.path), tenant.now().into());
+    if let Some(struck) = &struck {
+        let plain = struck.action.changes_pages().then(|| match twist == Twist::default() {
+            true => answer.clone(),
+            false => answered(&asked.path, &asked.query, Twist::default()),
+        });
+        answer = strike::shape(&struck.action, answer, &origin, &format!("{}/{}", asked.version, asked.path), tenant.now().into());
+        if plain.is_some_and(|plain| answer.says_the_same(&plain)) {
+            tenant.shared.faults.lock().unwrap_or_else(PoisonError::into_inner).missed(struck);
+        }
     }
     tenant.record(asked.record(answer.status));
     // What a refused request would have cost is not told.
@@ -269,9 +278,9 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
     if leads_nowhere {
         answer = strike::leading_nowhere(answer);
     }
-    match struck {
+    match action {
         Some(Action::Reset) => strike::broken(answer),
-        Some(Action::Trickle { millis }) => strike::trickled(answer, Duration::from_millis(millis)),
+        Some(Action::Trickle { millis }) => strike::trickled(answer, Duration::from_millis(*millis)),
         _ => answer.into_response(asked.gzip),
     }
 }

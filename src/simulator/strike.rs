@@ -53,15 +53,45 @@ pub(super) fn shape(action: &Action, answer: Answer, origin: &str, path: &str, n
             false => gone(),
         },
         Action::GoneForeign { origin: foreign } => gone().with_header("location", format!("{foreign}/{path}?$deltatoken=")),
-        Action::Insert { .. } | Action::Twice | Action::Omit | Action::Set { .. } | Action::UnknownTypes | Action::Context => {
-            with_page(action, answer)
+        Action::Throttled { retry_after, scope, share } => {
+            let failed = asking_to_wait(Answer::error(429, "TooManyRequests", "Too many requests"), retry_after, now);
+            let told = [("x-ms-throttle-scope", scope), ("x-ms-throttle-limit-percentage", share)];
+            told.into_iter().filter(|(_, text)| !text.is_empty()).fold(failed, |failed, (name, text)| failed.with_header(name, text))
         }
-        Action::Reset | Action::Hang { .. } | Action::Empty | Action::Loop | Action::Trickle { .. } | Action::Change { .. } => answer,
+        Action::Challenge { claims } => challenge(claims),
+        Action::Insert { .. }
+        | Action::Twice
+        | Action::Omit
+        | Action::Set { .. }
+        | Action::UnknownTypes
+        | Action::Context
+        | Action::Parts => with_page(action, answer),
+        Action::Reset
+        | Action::Hang { .. }
+        | Action::Empty
+        | Action::Loop
+        | Action::Trickle { .. }
+        | Action::Change { .. }
+        | Action::Pass { .. }
+        | Action::EmptyPage
+        | Action::Overlap
+        | Action::Minimal
+        | Action::Spell { .. } => answer,
     }
 }
 
 fn gone() -> Answer {
     Answer::error(410, "resyncRequired", "Resync required. Replace any local items with the server's version.")
+}
+
+/// <https://learn.microsoft.com/entra/identity-platform/claims-challenge>
+fn challenge(claims: &str) -> Answer {
+    let header = format!(
+        "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", \
+         error=\"insufficient_claims\", claims=\"{claims}\""
+    );
+    let message = "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp";
+    Answer::error(401, "InvalidAuthenticationToken", message).with_header("www-authenticate", header)
 }
 
 fn asking_to_wait(failed: Answer, retry_after: &Retry, now: SystemTime) -> Answer {
@@ -95,6 +125,10 @@ fn with_page(action: &Action, answer: Answer) -> Answer {
         Action::Omit => {
             page.pop();
         }
+        Action::Parts => {
+            let parts: Vec<Value> = page.iter_mut().filter_map(second_part).rev().collect();
+            page.extend(parts);
+        }
         Action::Set { property, value } => {
             if let Some(object) = page.iter_mut().find_map(Value::as_object_mut).filter(|object| !object.contains_key("@removed")) {
                 object.insert(property.clone(), value.clone());
@@ -113,6 +147,24 @@ fn with_page(action: &Action, answer: Answer) -> Answer {
         _ => {}
     }
     Answer { body: body.to_string(), ..answer }
+}
+
+/// Takes every second property of an object, and of its links, into another one of the same id.
+fn second_part(object: &mut Value) -> Option<Value> {
+    let object = object.as_object_mut().filter(|object| !object.contains_key("@removed"))?;
+    let id = object.get("id")?.clone();
+    let names: Vec<String> = object.keys().filter(|name| !name.starts_with('@') && *name != "id").cloned().collect();
+    let mut part = serde_json::Map::from_iter([("id".to_owned(), id)]);
+    for (number, name) in names.into_iter().enumerate() {
+        let links = object.get_mut(&name).filter(|_| name.ends_with("@delta")).and_then(Value::as_array_mut);
+        let value = match links {
+            Some(links) => Some(links.split_off(links.len() / 2).into()),
+            None if number % 2 == 1 => object.remove(&name),
+            None => None,
+        };
+        part.extend(value.map(|value| (name, value)));
+    }
+    (part.len() > 1).then_some(part.into())
 }
 
 /// Whether a page is asked for whose token is not found any more.

@@ -147,6 +147,18 @@ impl Tenant {
         self.mark();
         let mut clock = self.shared.clock.write().unwrap_or_else(PoisonError::into_inner);
         clock.0 += SignedDuration::try_from(by).unwrap_or_default();
+        drop(clock);
+        self.end_activations();
+    }
+
+    /// What PIM activated until a time that has passed is over.
+    fn end_activations(&self) {
+        let now = self.now();
+        let over = |object: &&super::store::Object| object.text("endDateTime").parse::<Timestamp>().is_ok_and(|end| end <= now);
+        let activated = |object: &&super::store::Object| object.text("assignmentType") == "Activated";
+        let kind = Kind::RoleAssignmentScheduleInstance;
+        let ended: Vec<String> = self.read().live(kind).filter(activated).filter(over).map(|object| object.id.clone()).collect();
+        ended.iter().for_each(|id| self.end_role(id));
     }
 
     /// Notes how far the store is now.
@@ -321,9 +333,14 @@ impl Tenant {
 
     /// Gives a directory role; with an end it is one that PIM activated. Returns the assignment's id.
     pub fn assign_role(&self, principal: &str, role: &str, end: Option<Timestamp>) -> String {
+        self.assign_role_in(principal, role, "/", end)
+    }
+
+    /// The same within a scope, such as `/administrativeUnits/{id}`.
+    pub fn assign_role_in(&self, principal: &str, role: &str, scope: &str, end: Option<Timestamp>) -> String {
         let now = self.now();
         let mut random = self.random();
-        generate::assign_role(&mut self.write(), principal, role, "/", end, now, &mut random)
+        generate::assign_role(&mut self.write(), principal, role, scope, end, now, &mut random)
     }
 
     /// Takes a directory role away.

@@ -23,6 +23,14 @@ fn refuse(status: u16, error: &str, code: u32, message: &str) -> Answer {
     Answer::ok(&body).with_status(status)
 }
 
+/// A refusal by a fault, named by its AADSTS number; without one the service is busy.
+pub(super) fn fault(status: u16, code: &str, message: &str) -> Answer {
+    let number: u32 = code.parse().unwrap_or(90_033);
+    // That a refusal passes is told by the word in one case, in the others by the number alone.
+    let error = if number == 90_033 { "temporarily_unavailable" } else { "invalid_request" };
+    refuse(status, error, number, message)
+}
+
 /// Answers a token request for `tenant_name`, the tenant in the path; `tenant` is the one that has it.
 pub(super) fn answer(tenant_name: &str, tenant: Option<&Tenant>, form: &[(String, String)], origin: &str) -> Answer {
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());

@@ -145,9 +145,10 @@ impl Run<'_> {
             };
             let shortest = reader.progress.window_seconds <= windows::SHORTEST;
             reader.progress.window_seconds = next_length(reader.progress.window_seconds, reached.effort);
-            match self.worth(&reached, from, shortest, &mut vain) {
+            let to = reached.to;
+            match self.worth(reached, from, shortest, &mut vain) {
                 Some(end) => return Ok(end),
-                None => from = reached.to,
+                None => from = to,
             }
         }
         if sweep {
@@ -174,24 +175,25 @@ impl Run<'_> {
             let shortest = reader.progress.backfill_window_seconds <= windows::SHORTEST;
             reader.progress.backfill_window_seconds = next_length(reader.progress.backfill_window_seconds, reached.effort);
             self.store_progress(&reader.progress).await?;
-            if let Some(end) = self.worth(&reached, from, shortest, &mut vain) {
+            let to = reached.to;
+            if let Some(end) = self.worth(reached, from, shortest, &mut vain) {
                 return Ok(end);
             }
-            if reached.to > from || from >= goal {
+            if to > from || from >= goal {
                 return Ok(End::Complete);
             }
         }
     }
 
     /// Whether to go on after a window; an end says why not.
-    fn worth(&self, reached: &Reached, from: Timestamp, shortest: bool, vain: &mut u32) -> Option<End> {
-        let Some(error) = &reached.error else {
+    fn worth(&self, reached: Reached, from: Timestamp, shortest: bool, vain: &mut u32) -> Option<End> {
+        let Some(error) = reached.error else {
             *vain = 0;
             return None;
         };
         *vain = if reached.to > from { 0 } else { *vain + 1 };
         tracing::debug!(tenant = self.target.name, resource = self.resource.name(), %error, vain = *vain, "a window ended early");
-        (*vain >= VAIN || (shortest && *vain >= 3)).then(|| End::Failed(GraphError::internal(&format!("the log cannot be read: {error}"))))
+        (*vain >= VAIN || (shortest && *vain >= 3)).then_some(End::Failed(error))
     }
 
     /// Reads one window. Events come in the order of their time, so what has been read up to the last page's end is closed with that page.
@@ -230,7 +232,10 @@ impl Run<'_> {
                 Ok(Err(error)) => {
                     self.report.spent(error.stats());
                     effort.throttled |= error.stats().throttled > 0;
-                    if !(error.page_token_lost() || error.is_transient() || error.status() == Some(404) && effort.pages > 0) {
+                    // Waiting as long again for a smaller window would be waiting longer than was told.
+                    if error.is_gave_up()
+                        || !(error.page_token_lost() || error.is_transient() || error.status() == Some(404) && effort.pages > 0)
+                    {
                         return Ok(Err(End::Failed(error)));
                     }
                     effort.failed = true;

@@ -56,7 +56,11 @@ fn stored(value: &Value, time: bool) -> Option<Value> {
         Value::Bool(flag) => Some(Value::from(i64::from(*flag))),
         Value::Array(list) if list.is_empty() => None,
         Value::Array(_) | Value::Object(_) => Some(value.clone()),
-        Value::String(text) if time => Some(Value::from(format!("{}.000Z", text.trim_end_matches('Z')))),
+        Value::String(text) if time => {
+            // To the millisecond, whatever Graph writes.
+            let (seconds, fraction) = text.trim_end_matches('Z').split_once('.').unwrap_or((text.trim_end_matches('Z'), ""));
+            Some(Value::from(format!("{seconds}.{:0<3.3}Z", fraction)))
+        }
         other => Some(other.clone()),
     }
 }
@@ -78,7 +82,7 @@ fn table(connection: &Connection, truth: &[Value], name: &str, key: &str, graph_
         for column in &columns {
             if matches!(
                 column.as_str(),
-                "first_seen_at" | "last_changed_at" | "extra" | "manager_id" | "is_privileged" | "is_privileged_source"
+                "first_seen_at" | "last_changed_at" | "extra" | "manager_id" | "is_privileged" | "is_privileged_source" | "user_id"
             ) || column.starts_with("prepaid_units_")
             {
                 continue;
@@ -93,6 +97,19 @@ fn table(connection: &Connection, truth: &[Value], name: &str, key: &str, graph_
             assert_eq!(found, expected, "{name}.{column} of {}", object[graph_key]);
         }
     }
+}
+
+/// Compares the lists of states that come with the logs, which a sync of everything has read.
+pub fn assert_reports(connection: &Connection, truth: &Value) {
+    let list = |name: &str| truth[name].as_array().expect(name).as_slice();
+    table(connection, list("userRegistrationDetails"), "user_registration_details", "id", "id");
+    table(connection, list("riskyUsers"), "risky_users", "id", "id");
+    // Activity is told of those who are there; of some there is none.
+    let activity: BTreeMap<&str, &Value> = list("signInActivity").iter().filter_map(|of| Some((of["id"].as_str()?, of))).collect();
+    let none = |user: &Value| serde_json::json!({"id": user["id"]});
+    let of = |user: &Value| activity.get(user["id"].as_str().unwrap_or_default()).map_or_else(|| none(user), |of| (*of).clone());
+    let activity: Vec<Value> = list("users").iter().map(of).collect();
+    table(connection, &activity, "user_sign_in_activity", "user_id", "id");
 }
 
 fn pairs(connection: &Connection, sql: &str) -> BTreeSet<(String, String, String)> {

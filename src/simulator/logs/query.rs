@@ -61,20 +61,20 @@ fn asked(query: &Query, max: usize, default: usize) -> Result<usize, Answer> {
     }
 }
 
-/// The skip token of a query whose other options are what they were on the page before.
-pub(super) fn position(request: &Request<'_>) -> Result<SkipToken, Answer> {
-    let options: Vec<String> =
+/// The skip token of a query whose other options are what they were on the page before; `pages` is how many pages it lives.
+pub(super) fn position(request: &Request<'_>, pages: Option<u32>) -> Result<SkipToken, Answer> {
+    let asked: Vec<String> =
         request.query.0.iter().filter(|(name, _)| name != "$skiptoken").map(|(name, value)| format!("{name}={value}&")).collect();
-    let fingerprint = habit(&format!("{}?{}", request.path.to_ascii_lowercase(), options.concat()));
+    let fingerprint = habit(&format!("{}?{}", request.path.to_ascii_lowercase(), asked.concat()));
+    let (options, now) = (&request.tenant.shared.options, request.tenant.now().as_second());
     let token = match request.query.get("$skiptoken") {
-        None => return Ok(SkipToken { last: None, pages: 0, fingerprint }),
+        None => return Ok(SkipToken { last: None, pages: 0, issued: now, fingerprint }),
         Some("") => return Err(Answer::error(400, "UnknownError", "Invalid Skip Token, skip token is null")),
         Some(text) => SkipToken::read(text).filter(|token| token.fingerprint == fingerprint).ok_or_else(dead_token)?,
     };
-    match request.tenant.shared.options.skiptoken_life_pages {
-        Some(life) if token.pages >= life => Err(dead_token()),
-        _ => Ok(token),
-    }
+    let worn = pages.is_some_and(|life| token.pages >= life);
+    let old = options.skiptoken_life.is_some_and(|life| now - token.issued > life.as_secs() as i64);
+    if worn || old { Err(dead_token()) } else { Ok(SkipToken { issued: now, ..token }) }
 }
 
 /// The link to the next page: the options stay readable, as the service leaves them.
@@ -112,7 +112,16 @@ pub(super) fn read(request: &Request<'_>, rules: &Rules<'_>) -> Result<Reading, 
     };
     let top = top(request, MAX_TOP, MAX_TOP)?;
     let select = query.get("$select").map(|text| text.split(',').map(|name| name.trim().to_owned()).collect());
-    Ok(Reading { from, to, rest, types, top, ascending, select, token: position(request)? })
+    Ok(Reading {
+        from,
+        to,
+        rest,
+        types,
+        top,
+        ascending,
+        select,
+        token: position(request, request.tenant.shared.options.skiptoken_life_pages)?,
+    })
 }
 
 /// One page. `accept` sorts out events cheaply; `show` writes one out.
@@ -146,11 +155,11 @@ pub(super) fn page<C>(
     let every = options.quirks.empty_page_every;
     if request.twist.empty {
         // Success without a word: what a fault makes of the page.
-    } else if every > 0 && token.pages > 0 && token.pages.is_multiple_of(every) {
+    } else if request.twist.pause || every > 0 && token.pages > 0 && token.pages.is_multiple_of(every) {
         more = true;
     } else {
         // With pages of one event the repeated one would leave no room for another.
-        if let Some(key) = token.last.as_ref().filter(|_| options.quirks.repeat_last_event && reading.top > 1) {
+        if let Some(key) = token.last.as_ref().filter(|_| (options.quirks.repeat_last_event || request.twist.overlap) && reading.top > 1) {
             values.extend(log.get(key).filter(|_| key.0 >= from && key.0 < to).and_then(|event| written(key, event)));
         }
         for (key, event) in log.span(from, to, token.last.as_ref(), reading.ascending) {
@@ -172,7 +181,7 @@ pub(super) fn page<C>(
     body.insert("@odata.context".into(), format!("{}/{}/$metadata#{}", request.origin, request.version, rules.path).into());
     if more {
         // The query's own fingerprint and one page more: a chain that goes in circles does so under new links.
-        let next = SkipToken { last, pages: token.pages + 1, fingerprint: token.fingerprint };
+        let next = SkipToken { last, pages: token.pages + 1, ..token.clone() };
         body.insert("@odata.nextLink".into(), next_link(request, rules.path, &next).into());
     }
     let values = values.into_iter().map(|value| project(value, reading.select.as_deref()));

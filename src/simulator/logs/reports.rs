@@ -31,23 +31,25 @@ fn read(request: &Request<'_>, rules: &Rules, values: Vec<Value>) -> Result<Answ
         }
     };
     let top = top(request, rules.max_top, rules.max_top)?;
-    let token = position(request)?;
+    let token = position(request, None)?;
     let select: Option<Vec<String>> = request.query.get("$select").map(|text| text.split(',').map(|name| name.trim().to_owned()).collect());
     let id = |value: &Value| value["id"].as_str().unwrap_or_default().to_owned();
     let after = token.last.as_ref().map(|(_, id)| id.to_string());
+    let overlap = request.twist.overlap;
     let mut found = values
         .into_iter()
-        .filter(|value| after.as_ref().is_none_or(|after| id(value) > *after))
+        .filter(|value| after.as_ref().is_none_or(|after| id(value) > *after || overlap && id(value) == *after))
         .filter(|value| clause.as_ref().is_none_or(|clause| clause.matches(value, false)));
-    let mut page: Vec<Value> = found.by_ref().take(if request.twist.empty { 0 } else { top }).collect();
+    let mut page: Vec<Value> = found.by_ref().take(if request.twist.empty || request.twist.pause { 0 } else { top }).collect();
     let mut body = Map::new();
     body.insert("@odata.context".into(), format!("{}/{}/$metadata#{}", request.origin, request.version, rules.path).into());
-    if let Some(last) = page.last().filter(|_| found.next().is_some() || request.twist.circle) {
-        let position = match request.twist.circle {
-            true => token.last.clone(),
-            false => Some((jiff::Timestamp::UNIX_EPOCH, id(last).into())),
+    let still = request.twist.circle || request.twist.pause;
+    if still || found.next().is_some() {
+        let position = match page.last().filter(|_| !still) {
+            None => token.last.clone(),
+            Some(last) => Some((jiff::Timestamp::UNIX_EPOCH, id(last).into())),
         };
-        let next = SkipToken { last: position, pages: token.pages + 1, fingerprint: token.fingerprint };
+        let next = SkipToken { last: position, pages: token.pages + 1, ..token.clone() };
         body.insert("@odata.nextLink".into(), next_link(request, rules.path, &next).into());
     }
     page = page.into_iter().map(|value| project(value, select.as_deref())).collect();

@@ -11,11 +11,17 @@ use super::cast::{Person, habit};
 use super::sign_ins::{Actor, Scene, SignIn, level};
 use super::store::{Event, Key, Logs, seven_digits};
 
+/// How long after the sign-in a risk is detected.
+const FOUND_AFTER: SignedDuration = SignedDuration::from_secs(88);
+
 fn risky(logs: &Logs, now: Timestamp) -> impl Iterator<Item = (&Key, &Event<SignIn>, &Person)> {
     let events = logs.risky.iter().filter_map(|key| logs.sign_ins.get(key).map(|event| (key, event)));
-    events.filter(move |(_, event)| event.is_seen(now)).filter_map(|(key, event)| match event.content.actor {
-        Actor::Person(position) => logs.cast.get_person(position).map(|person| (key, event, person)),
-        _ => None,
+    // A risk is found some time after the sign-in: until then nobody knows of it.
+    events.filter(move |(key, event)| event.is_seen(now) && key.0 + FOUND_AFTER <= now).filter_map(|(key, event)| {
+        match event.content.actor {
+            Actor::Person(position) => logs.cast.get_person(position).map(|person| (key, event, person)),
+            _ => None,
+        }
     })
 }
 
@@ -23,7 +29,7 @@ fn risky(logs: &Logs, now: Timestamp) -> impl Iterator<Item = (&Key, &Event<Sign
 fn verdict(key: &Key, event: &Event<SignIn>, now: Timestamp) -> (Timestamp, &'static str, &'static str) {
     match event.amended.filter(|at| *at <= now) {
         Some(at) => (at, "remediated", "userPassedMFADrivenByRiskBasedPolicy"),
-        None => (key.0 + SignedDuration::from_secs(88), "atRisk", "none"),
+        None => (key.0 + FOUND_AFTER, "atRisk", "none"),
     }
 }
 
@@ -40,7 +46,7 @@ pub(super) fn detections(logs: &Logs, scene: &Scene<'_>, now: Timestamp) -> Vec<
                 "riskDetail": detail, "source": "IdentityProtection",
                 "detectionTimingType": if event.content.seed % 2 == 0 { "realtime" } else { "offline" }, "activity": "signin",
                 "tokenIssuerType": "AzureAD", "ipAddress": sign_in["ipAddress"], "location": sign_in["location"],
-                "activityDateTime": seven_digits(key.0), "detectedDateTime": seven_digits(key.0 + SignedDuration::from_secs(88)),
+                "activityDateTime": seven_digits(key.0), "detectedDateTime": seven_digits(key.0 + FOUND_AFTER),
                 "lastUpdatedDateTime": seven_digits(updated), "userId": person.id, "userDisplayName": person.name,
                 "userPrincipalName": person.upn, "additionalInfo": agent,
             })

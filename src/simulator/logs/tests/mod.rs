@@ -42,7 +42,7 @@ pub(super) fn get_full(tenant: &Tenant, version: &'static str, path: &str, query
         minimal: false,
         unknown_members,
         origin: "http://sim",
-        twist: Twist { empty: false, circle: false },
+        twist: Twist::default(),
     });
     let headers: Vec<String> = answer.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
     (answer.status, serde_json::from_str(&answer.body).unwrap(), headers.concat())

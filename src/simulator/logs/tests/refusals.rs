@@ -36,6 +36,8 @@ fn risk_is_hidden_without_p2() {
     let tenant = with_premium(Premium::P2);
     let user = tenant.ids(crate::simulator::Kind::User)[2].clone();
     let sign_in = tenant.sign_in(json!({"riskLevelDuringSignIn": "medium", "userId": user}));
+    assert_eq!(get(&tenant, "identityProtection/riskDetections", "").1["value"], json!([]), "nobody knows of it yet");
+    tenant.advance(std::time::Duration::from_secs(90));
     let (_, detections) = get(&tenant, "identityProtection/riskDetections", "$filter=riskLevel eq 'medium'");
     assert_eq!(detections["value"][0]["requestId"], json!(sign_in));
     let (_, users) = get(&tenant, "identityProtection/riskyUsers", "$filter=riskLastUpdatedDateTime ge 2020-01-01T00:00:00Z");
