@@ -25,7 +25,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("oauth2", &["graph"]),
     ("clap", &["commands"]),
     ("figment", &["config"]),
-    ("chrono", &["daemon"]),
+    ("chrono", &["config", "daemon"]),
     ("tokio_cron_scheduler", &["daemon"]),
     ("indicatif", &["commands"]),
 ];
