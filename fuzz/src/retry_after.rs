@@ -23,7 +23,7 @@ pub fn run(data: &[u8]) {
         asked
     });
     assert!(asked <= Some(LONGEST), "{header:?} means {asked:?}");
-    for random in [0.0, 0.5, 1.0, f64::NAN] {
+    for random in [0.0, 0.5, 1.0] {
         let waits = fuzzing::waits(asked, (*in_a_row).into(), random);
         assert!(waits.iter().all(|wait| *wait <= LONGEST), "{waits:?}");
         // A service that says how long is not asked before, the first times.

@@ -178,8 +178,7 @@ fn date(text: &str) -> Option<Timestamp> {
 pub fn is_read(text: &str, body: &Value) -> bool {
     Clause::parse(text).is_some_and(|clause| {
         let (_, rest) = clause.window("createdDateTime");
-        rest.iter().for_each(|clause| drop((clause.matches(body, true), clause.mentions("id"))));
-        true
+        rest.iter().all(|clause| !clause.matches(body, true) || !clause.mentions("")) || !rest.is_empty()
     })
 }
 
