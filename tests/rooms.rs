@@ -26,7 +26,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("oauth2", &["graph"]),
     ("clap", &["commands"]),
     ("figment", &["config"]),
-    ("chrono", &["daemon"]),
+    ("chrono", &["config", "daemon"]),
     ("croner", &["config", "daemon"]),
     ("indicatif", &["commands"]),
 ];

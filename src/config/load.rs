@@ -34,19 +34,26 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
             }
         },
     };
-    let here = Some(file.clone());
-    let text = std::fs::read_to_string(&file).map_err(|e| ConfigError::one(here.clone(), "", format!("cannot be read: {e}")))?;
+    let text = std::fs::read_to_string(&file).map_err(|e| ConfigError::one(Some(file.clone()), "", format!("cannot be read: {e}")))?;
+    read(&text, &file)
+}
+
+/// Reads the text of a configuration file that is called `file`, with the environment over it.
+///
+/// # Errors
+/// Every mistake there is, at once.
+pub fn read(text: &str, file: &Path) -> Result<Config, ConfigError> {
     let figment = Figment::from(Serialized::defaults(Raw::default()))
-        .merge(Toml::string(&text))
+        .merge(Toml::string(text))
         .merge(Env::prefixed("ENTRA_MIRROR_").split("__").filter(|key| key != "config" && key != "test_clock"));
     let raw: Raw = match figment.extract() {
         Ok(raw) => raw,
         Err(error) => {
             let mistakes = unknown_keys(&figment).unwrap_or_else(|| error.into_iter().map(mistake).collect());
-            return Err(ConfigError { file: here, mistakes });
+            return Err(ConfigError { file: Some(file.to_owned()), mistakes });
         }
     };
-    validate(raw, &file)
+    validate(raw, file)
 }
 
 fn mistake(error: figment::Error) -> Mistake {
@@ -59,9 +66,17 @@ fn mistake(error: figment::Error) -> Mistake {
             (key, unknown(name, known))
         }
         Kind::InvalidType(found, expected) => (path, format!("expected {expected}, found {found}")),
+        Kind::Message(text) => (path, without_quote(text)),
         other => (path, other.to_string()),
     };
     Mistake { key, what }
+}
+
+/// What the TOML reader says, without the lines of the file that it quotes: somebody may have written a secret there.
+fn without_quote(text: &str) -> String {
+    let quoted = |line: &&str| line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');
+    let told: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty() && !quoted(line)).collect();
+    told.join(": ")
 }
 
 fn unknown(name: &str, known: &[&str]) -> String {
@@ -114,5 +129,43 @@ fn remove(value: &mut figment::value::Value, path: &[String]) -> bool {
             _ => false,
         },
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = "data_dir = \"x\"\n[app]\nclient_id = \"11111111-2222-3333-4444-555555555555\"\nclient_secret_env = \"S\"\n\
+                         [[tenants]]\nname = \"a\"\nid = \"a.example\"\n";
+
+    fn mistakes(text: &str) -> Vec<Mistake> {
+        read(text, Path::new("config.toml")).expect_err(text).mistakes
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_named_and_not_quoted() {
+        let [Mistake { key, what }] = &mistakes("[app]\nclient_secret = hunter2\n")[..] else { panic!("one mistake") };
+        assert_eq!(key, "");
+        assert!(what.starts_with("TOML parse error at line 2, column 17: "), "{what}");
+        assert!(!what.contains("hunter2"), "{what}");
+    }
+
+    #[test]
+    fn what_no_clock_can_reckon_with_is_refused() {
+        read(WHOLE, Path::new("config.toml")).expect("a configuration");
+        for key in ["request_timeout_secs", "give_up_after_secs", "busy_timeout_secs", "tenants_at_once", "resources_at_once"] {
+            let told = mistakes(&format!("{WHOLE}[sync]\n{key} = 9223372036854775807\n"));
+            assert_eq!(told.iter().map(|mistake| mistake.key.as_str()).collect::<Vec<_>>(), [format!("sync.{key}")]);
+            assert!(told[0].what.contains("at most"), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_schedule_that_never_comes_is_refused() {
+        for (cron, comes) in [("0 0 0 29 2 *", true), ("0 0 0 30 2 *", false), ("0 0 0 1 1 * 2020", false)] {
+            let read = read(&format!("{WHOLE}[schedule]\nusers = {cron:?}\n"), Path::new("config.toml"));
+            assert_eq!(read.is_ok(), comes, "{cron}: {read:?}");
+        }
     }
 }

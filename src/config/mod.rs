@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use load::{DEFAULT_FILES, load};
+pub use load::{DEFAULT_FILES, load, read};
 pub use mistakes::{ConfigError, Mistake, closest};
 pub use validate::{RECONCILE, parse_cron};
 

@@ -15,6 +15,11 @@ use crate::resources;
 pub const RECONCILE: &str = "reconcile";
 const WEEKLY: &str = "0 30 2 * * SUN";
 
+/// A week. SQLite counts its patience in milliseconds of 31 bits, and a moment too far away cannot be reckoned with.
+const LONGEST_SECONDS: u64 = 7 * 86_400;
+/// More runs than any machine has descriptors for.
+const MOST_AT_ONCE: u64 = 100_000;
+
 /// Collects mistakes and warnings.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
@@ -200,15 +205,17 @@ fn sync(raw: &Raw, checks: &mut Checks) -> SyncSettings {
     if !(0.0..=1.0).contains(&sync.sweep_hold_share) {
         checks.wrong("sync.sweep_hold_share", format!("{} is not a share: expected 0 to 1, such as 0.25", sync.sweep_hold_share));
     }
-    for (key, value) in [
-        ("sync.tenants_at_once", sync.tenants_at_once as u64),
-        ("sync.resources_at_once", sync.resources_at_once as u64),
-        ("sync.request_timeout_secs", sync.request_timeout_secs),
-        ("sync.give_up_after_secs", sync.give_up_after_secs),
-        ("sync.busy_timeout_secs", sync.busy_timeout_secs),
+    for (key, value, most) in [
+        ("sync.tenants_at_once", sync.tenants_at_once as u64, MOST_AT_ONCE),
+        ("sync.resources_at_once", sync.resources_at_once as u64, MOST_AT_ONCE),
+        ("sync.request_timeout_secs", sync.request_timeout_secs, LONGEST_SECONDS),
+        ("sync.give_up_after_secs", sync.give_up_after_secs, LONGEST_SECONDS),
+        ("sync.busy_timeout_secs", sync.busy_timeout_secs, LONGEST_SECONDS),
     ] {
         if value == 0 {
             checks.wrong(key, "must be at least 1");
+        } else if value > most {
+            checks.wrong(key, format!("{value} is too much: at most {most}"));
         }
     }
     SyncSettings {
@@ -233,13 +240,21 @@ pub fn parse_cron(text: &str) -> Result<croner::Cron, String> {
     })
 }
 
+/// Whether a schedule names a time after now: not so the 30th of February.
+fn comes(cron: &croner::Cron) -> bool {
+    let now = chrono::DateTime::from_timestamp(jiff::Timestamp::now().as_second(), 0);
+    now.is_some_and(|now| cron.find_next_occurrence(&now, false).is_ok())
+}
+
 fn schedule(written: &BTreeMap<String, String>, checks: &mut Checks) -> BTreeMap<&'static str, String> {
     let mut schedule: BTreeMap<&'static str, String> =
         resources::all().iter().map(|r| (r.name(), r.definition.schedule.to_owned())).collect();
     for (name, text) in written {
         let key = format!("schedule.{name}");
-        if let Err(what) = parse_cron(text) {
-            checks.wrong(&key, what);
+        match parse_cron(text) {
+            Err(what) => checks.wrong(&key, what),
+            Ok(cron) if !comes(&cron) => checks.wrong(&key, format!("{text:?} names no time to come: is there such a day?")),
+            Ok(_) => {}
         }
         if name == RECONCILE {
             continue;

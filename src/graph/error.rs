@@ -357,8 +357,9 @@ pub(super) fn read_error_body(body: &[u8]) -> (String, String) {
         }
         error = inner;
     }
-    let message: String = message.chars().filter(|c| !c.is_control()).take(500).collect();
-    (code, message)
+    // Both are shown: short, and without what would steer a terminal or begin a new line of a log.
+    let shown = |text: String, most: usize| -> String { text.chars().filter(|c| !c.is_control()).take(most).collect() };
+    (shown(code, 100), shown(message, 500))
 }
 
 #[cfg(test)]
@@ -413,5 +414,8 @@ mod tests {
         assert_eq!(read_error_body(b"<html>"), Default::default());
         assert_eq!(read_error_body(br#"{"error":"text"}"#), Default::default());
         assert_eq!(read_error_body(br#"{"error":{"code":"","message":"a\nb"}}"#), (String::new(), "ab".into()));
+        let (code, message) =
+            read_error_body(format!(r#"{{"error":{{"code":"a\u001b[2J{0}","message":"{0}"}}}}"#, "b".repeat(1000)).as_bytes());
+        assert!(code.starts_with("a[2Jb") && code.len() == 100 && message.len() == 500, "{code:?} {message:?}");
     }
 }

@@ -78,7 +78,8 @@ impl Link {
             return Err(GraphError::foreign_link(origin, &found));
         }
         // The parser may escape what is not allowed in a URL. What is escaped still means the same; anything else would be another link.
-        if unescape(url.as_str()) != unescape(text) {
+        // What stands behind a # would not be sent at all.
+        if unescape(url.as_str()) != unescape(text) || url.fragment().is_some() {
             return Err(GraphError::bad_link("the link would be changed by sending it"));
         }
         Ok(Link { text: text.to_owned(), url })
@@ -128,7 +129,10 @@ fn unescape(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut index = 0;
     while index < bytes.len() {
-        let hex = (bytes[index] == b'%').then(|| text.get(index + 1..index + 3)).flatten();
+        let hex = (bytes[index] == b'%')
+            .then(|| text.get(index + 1..index + 3))
+            .flatten()
+            .filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
         match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(byte) => {
                 out.push(byte);
@@ -204,6 +208,9 @@ mod tests {
             assert!(!error.to_string().contains("secret"));
         }
         assert!(Link::parse(&origin(), "/v1.0/users").is_err());
+        let error =
+            Link::parse(&origin(), "https://graph.microsoft.com/v1.0/users/delta?$deltatoken=a#b").expect_err("an end that is not sent");
+        assert!(error.to_string().contains("would be changed"), "{error}");
     }
 
     #[test]

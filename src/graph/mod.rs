@@ -6,6 +6,8 @@ mod call;
 mod client;
 mod clock;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod link;
 mod page;
 mod queue;

@@ -1,5 +1,6 @@
 //! A page of a collection: the objects as they came, and where the chain goes on. Knows nothing of what the objects are.
 
+use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -11,13 +12,25 @@ use super::error::GraphError;
 use super::link::{Link, Origin};
 
 /// An owned page: the body, and where in it each object stands.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Page {
     body: Bytes,
     items: Vec<Range<usize>>,
     next: Option<Link>,
     delta: Option<Link>,
     stats: CallStats,
+}
+
+impl fmt::Debug for Page {
+    /// Without the body: it holds people's data, and links with their tokens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("bytes", &self.body.len())
+            .field("items", &self.items.len())
+            .field("next", &self.next)
+            .field("delta", &self.delta)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Deserialize)]
@@ -37,8 +50,9 @@ impl Page {
     /// A body that is not JSON text, lacks `value`, has both links, or a link that leads elsewhere.
     pub(super) fn parse(body: Bytes, origin: &Origin, path: &str) -> Result<Page, GraphError> {
         let text = std::str::from_utf8(&body).map_err(|_| GraphError::body(path, "the answer is not UTF-8 text"))?;
-        let envelope: Envelope<'_> = serde_json::from_str(text)
-            .map_err(|e| GraphError::body(path, format!("the answer is not a page of JSON ({e}, {} bytes)", text.len())))?;
+        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|e| {
+            GraphError::body(path, format!("the answer is not a page of JSON ({}, {} bytes)", what_is_wrong(&e), text.len()))
+        })?;
         let values = envelope.value.ok_or_else(|| GraphError::body(path, "the answer has no `value`"))?;
         if envelope.next.is_some() && envelope.delta.is_some() {
             return Err(GraphError::body(path, "the answer has both a nextLink and a deltaLink"));
@@ -99,6 +113,15 @@ impl Page {
     }
 }
 
+/// The parser's own words, but for a value of the wrong type: those quote the value, and it may be a link.
+fn what_is_wrong(error: &serde_json::Error) -> String {
+    if error.is_data() && !error.to_string().starts_with("duplicate field") {
+        format!("a value of the wrong type at line {} column {}", error.line(), error.column())
+    } else {
+        error.to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +152,20 @@ mod tests {
             assert!(error.to_string().starts_with("GET /v1.0/users/delta: the answer"), "{error}");
         }
         assert!(parse(r#"{"value":[],"@odata.nextLink":"https://evil.example/a"}"#).expect_err("foreign").is_foreign_link());
+    }
+
+    #[test]
+    fn no_message_shows_a_token() {
+        let link = "https://graph.microsoft.com/v1.0/users/delta?$deltatoken=s3cr3t";
+        for body in [format!("{link:?}"), format!(r#"{{"value":{link:?}}}"#), format!(r#"{{"value":[],"@odata.nextLink":[{link:?}]}}"#)] {
+            let error = parse(&body).expect_err(&body);
+            assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error:?}");
+        }
+        let page = parse(&format!(r#"{{"value":[],"@odata.deltaLink":{link:?}}}"#)).expect("a page");
+        assert_eq!(
+            format!("{page:?}"),
+            format!("Page {{ bytes: {}, items: 0, next: None, delta: Some(/v1.0/users/delta?…), .. }}", page.bytes())
+        );
     }
 
     proptest::proptest! {

@@ -20,6 +20,8 @@ use crate::clock;
 
 /// A token is renewed this long before it ends, or at four fifths of its life when that is short.
 const EARLY: Duration = Duration::from_secs(5 * 60);
+/// Tokens live for a day at most, whatever is said: a moment too far away could not be reckoned with.
+const LONGEST_LIFE: Duration = Duration::from_secs(86_400);
 /// Tries of a token request that fails in passing.
 const TRIES: u32 = 5;
 /// Longest answer of the token endpoint, bytes.
@@ -190,8 +192,7 @@ impl Tokens {
                     Some(Heard { sign: Sign::Works, asked: None }),
                 ),
             })?;
-        let life = answer.expires_in().unwrap_or(Duration::from_secs(300));
-        Ok((SecretString::from(answer.access_token().secret().as_str()), life))
+        Ok((SecretString::from(answer.access_token().secret().as_str()), life(answer.expires_in())))
     }
 
     fn refused_login(&self, code: Option<u32>, error: &str, description: &str, transient: bool) -> GraphError {
@@ -230,6 +231,11 @@ impl Tokens {
         answer.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
         Ok(answer)
     }
+}
+
+/// How long a token is good for, when its issuer says this.
+fn life(told: Option<Duration>) -> Duration {
+    told.unwrap_or(Duration::from_secs(300)).min(LONGEST_LIFE)
 }
 
 /// Some issuers write numbers as strings; the library wants numbers.
@@ -308,6 +314,14 @@ mod tests {
     fn codes_are_found_in_descriptions() {
         assert_eq!(code_in("AADSTS7000215: Invalid client secret provided."), Some(7_000_215));
         assert_eq!(code_in("no code"), None);
+    }
+
+    #[test]
+    fn no_lifetime_is_too_long_to_reckon_with() {
+        assert_eq!(life(Some(Duration::from_secs(3599))), Duration::from_secs(3599));
+        for told in [Duration::from_secs(u64::MAX), Duration::MAX] {
+            assert!(Instant::now().checked_add(life(Some(told))).is_some());
+        }
     }
 
     #[test]

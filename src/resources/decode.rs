@@ -51,12 +51,37 @@ pub fn decode<'a>(resource: &Resource, extra: &[String], json: &'a str) -> Resul
     }
 }
 
-fn refuse(resource: &Resource, json: &str, reason: String) -> DecodeError {
-    let id = serde_json::from_str::<serde_json::Value>(json)
-        .ok()
-        .and_then(|object| object.get("id")?.as_str().map(str::to_owned))
-        .unwrap_or_else(|| "without id".into());
+pub(super) fn refuse(resource: &Resource, json: &str, reason: String) -> DecodeError {
+    let mut id = String::new();
+    // Whatever else is wrong with the object: when its key came it must be left as it stands, and not be swept.
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let _ = deserializer.deserialize_map(KeyOnly { resource, id: &mut id });
+    if id.is_empty() {
+        id = "without id".into();
+    }
     DecodeError { resource: resource.name(), id, reason }
+}
+
+/// Reads the key and passes over the rest. What was found before something that cannot be read stays.
+struct KeyOnly<'k> {
+    resource: &'k Resource,
+    id: &'k mut String,
+}
+
+impl<'de> Visitor<'de> for KeyOnly<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Text)? {
+            let raw: &RawValue = map.next_value()?;
+            if matches!(self.resource.targets.get(name.as_ref()), Some(Target::Key)) {
+                *self.id = serde_json::from_str(raw.get()).unwrap_or_default();
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Text that borrows from the page when it has no escapes.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
-use super::decode::DecodeError;
+use super::decode::{self, DecodeError};
 use super::definition::{Resource, Target};
 use crate::mirror::{Item, Kind, Value, canonical_time};
 
@@ -21,7 +21,7 @@ pub struct Event {
 /// Text that is no JSON object, or an event without its key or its time: it could not be stored in any window.
 pub fn decode_event(resource: &Resource, json: &str) -> Result<Event, DecodeError> {
     let refuse = |id: &str, reason: String| DecodeError { resource: resource.name(), id: id.to_owned(), reason };
-    let mut object: Json = serde_json::from_str(json).map_err(|e| refuse("without id", e.to_string()))?;
+    let mut object: Json = serde_json::from_str(json).map_err(|e| decode::refuse(resource, json, e.to_string()))?;
     strip_annotations(&mut object);
     let Json::Object(members) = &object else { return Err(refuse("without id", "it is no object".into())) };
     let mut item = Item::new(Cow::Borrowed(""), resource.table.columns.len());

@@ -148,3 +148,21 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn what_cannot_be_read_is_told_under_its_key() {
+    // Whoever is not told counts as gone at the end of a full round.
+    for (name, json, id) in [
+        ("users", r#"{"id":"a","accountEnabled":"perhaps"}"#, "a"),
+        ("users", r#"{"accountEnabled":"perhaps","unknown":1e999,"id":"a"}"#, "a"),
+        ("users", r#"{"id":"a","displayName":"\ud800"}"#, "a"),
+        ("subscribed_skus", r#"{"id":"tenant_sku","skuId":"sku","consumedUnits":"many"}"#, "sku"),
+        ("user_sign_in_activity", r#"{"id":"a","signInActivity":{"lastSignInDateTime":"yesterday"}}"#, "a"),
+        ("user_sign_in_activity", r#"{"id":"a","unknown":1e999}"#, "a"),
+        ("users", r#"{"accountEnabled":"perhaps"}"#, "without id"),
+        ("users", r#"{"id":7}"#, "without id"),
+    ] {
+        let error = decode(resource(name), &[], json).expect_err(json);
+        assert_eq!(error.id, id, "{json}: {error}");
+    }
+}

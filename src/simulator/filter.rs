@@ -23,7 +23,12 @@ struct Parser {
     tokens: std::vec::IntoIter<Token>,
     ahead: Option<Token>,
     depth: u32,
+    terms: u32,
 }
+
+/// Brackets and `not`s within one another, and terms in all: more would overflow the stack, in reading or in dropping.
+const DEEPEST: u32 = 50;
+const MOST_TERMS: u32 = 1000;
 
 impl Parser {
     fn next(&mut self) -> Option<Token> {
@@ -40,7 +45,7 @@ impl Parser {
 
     fn or(&mut self) -> Option<Filter> {
         self.depth += 1;
-        if self.depth > 50 {
+        if self.depth > DEEPEST {
             return None;
         }
         let mut left = self.and()?;
@@ -62,13 +67,22 @@ impl Parser {
     }
 
     fn term(&mut self) -> Option<Filter> {
+        self.terms += 1;
+        if self.terms > MOST_TERMS {
+            return None;
+        }
         match self.next()? {
             Token::Open => {
                 let inner = self.or()?;
                 self.expect(&Token::Close)?;
                 Some(inner)
             }
-            Token::Word(word) if word.eq_ignore_ascii_case("not") => Some(Filter::Not(Box::new(self.term()?))),
+            Token::Word(word) if word.eq_ignore_ascii_case("not") && self.depth < DEEPEST => {
+                self.depth += 1;
+                let inner = self.term()?;
+                self.depth -= 1;
+                Some(Filter::Not(Box::new(inner)))
+            }
             Token::Word(word) if word.to_ascii_lowercase().ends_with("/any") => self.any(word[..word.len() - 4].to_owned()),
             Token::Word(word) if self.ahead == Some(Token::Open) => {
                 let name = ["startsWith", "endsWith"].into_iter().find(|f| f.eq_ignore_ascii_case(&word))?;
@@ -139,7 +153,7 @@ impl Filter {
     pub fn parse(text: &str) -> Option<Filter> {
         let mut tokens = tokens(text)?.into_iter();
         let ahead = tokens.next();
-        let mut parser = Parser { tokens, ahead, depth: 0 };
+        let mut parser = Parser { tokens, ahead, depth: 0, terms: 0 };
         let filter = parser.or()?;
         parser.ahead.is_none().then_some(filter)
     }
@@ -235,6 +249,15 @@ mod tests {
             ["", "displayName", "displayName like 'x'", "eq 'x'", "(a eq 'b'", "a eq 'b' and", "contains(displayName,'x')", "a eq 'x"]
         {
             assert!(Filter::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn depth_and_length_have_an_end() {
+        assert!(Filter::parse(&format!("{}displayName eq 'a'", "not ".repeat(40))).is_some());
+        for endless in [format!("{}a eq 'b'", "not ".repeat(20_000)), "(".repeat(20_000), format!("a eq 1{}", " or a eq 1".repeat(20_000))]
+        {
+            assert!(Filter::parse(&endless).is_none());
         }
     }
 

@@ -8,6 +8,8 @@ pub mod control;
 mod delta;
 mod faults;
 mod filter;
+#[doc(hidden)]
+pub mod fuzzing;
 mod generate;
 mod life;
 mod listing;

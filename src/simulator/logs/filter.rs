@@ -174,6 +174,14 @@ fn date(text: &str) -> Option<Timestamp> {
     if fraction.is_empty() { format!("{seconds}Z").parse().ok() } else { format!("{seconds}.{fraction}Z").parse().ok() }
 }
 
+/// Whether this is a filter, and what follows from reading one does not fail: for `fuzz/` alone.
+pub fn is_read(text: &str, body: &Value) -> bool {
+    Clause::parse(text).is_some_and(|clause| {
+        let (_, rest) = clause.window("createdDateTime");
+        rest.iter().all(|clause| !clause.matches(body, true) || !clause.mentions("")) || !rest.is_empty()
+    })
+}
+
 fn after(at: Timestamp) -> Timestamp {
     at.checked_add(SignedDuration::from_nanos(1)).unwrap_or(Timestamp::MAX)
 }

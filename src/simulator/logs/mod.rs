@@ -20,6 +20,7 @@ mod store;
 mod token;
 mod truth;
 
+pub(super) use filter::is_read;
 pub(super) use follow::{What, membership, object, role, signs_of_life};
 pub(super) use generate::history;
 pub(super) use routes::{answer, refuse_activity, with_activity};

@@ -1,0 +1,4 @@
+//! Feeds `entra_mirror_fuzz::page::run`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| entra_mirror_fuzz::page::run(data));
