@@ -142,6 +142,6 @@ mod tests {
         );
         assert_eq!(schedule.next(), Some(at("2026-11-22T03:05:00Z")));
         schedule.restart(at("2026-11-21T00:00:00Z"));
-        assert_eq!(schedule.next(), Some(at("2026-11-21T00:05:00Z")));
+        assert_eq!(schedule.next(), Some(at("2026-11-21T00:00:20Z")));
     }
 }
