@@ -85,6 +85,28 @@ async fn what_cannot_succeed_is_asked_once_and_an_empty_400_twice() {
     assert_eq!(ask(&way, USERS).await.expect_err("refused").stats().requests, 2, "once with a new token");
 }
 
+/// A renewal is early, so that it may fail for a while; and it is not tried with every request.
+#[tokio::test]
+async fn a_token_that_is_good_still_is_used_while_its_renewal_fails() {
+    let (_simulator, tenant, _client, way) = world(Settings::default()).await;
+    tenant.set_token_life(10);
+    assert!(ask(&way, USERS).await.is_ok());
+    tenant.fault(Fault::new("oauth2/v2.0/token", error(503, Retry::Missing)));
+    let renewals = || tenant.fault_hits().iter().map(|(_, hits)| hits).sum::<u64>();
+    let began = Instant::now();
+    while renewals() == 0 {
+        assert!(began.elapsed() < Duration::from_secs(60), "in vain: it is renewed");
+        let asked = Instant::now();
+        assert!(ask(&way, USERS).await.is_ok(), "after {:?}", began.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(1), "nobody waits for it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for _ in 0..10 {
+        assert!(ask(&way, USERS).await.is_ok());
+    }
+    assert_eq!(renewals(), 1);
+}
+
 /// Three in twenty fail, in every way that passes.
 #[tokio::test]
 async fn fifteen_in_a_hundred_failures_never_make_a_command_give_up() {
