@@ -152,7 +152,15 @@ impl Daemon {
         let began = Instant::now();
         // SAFETY: a signal to a child of ours that was not waited for, so the number is its own.
         unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
-        let status = self.child.wait().expect("its end");
+        // What it says to systemd is read, or it waits for a place for it.
+        self.notify.set_nonblocking(true).expect("a socket");
+        let status = loop {
+            while self.notify.recv(&mut [0; 4096]).is_ok() {}
+            match self.child.try_wait().expect("wait") {
+                Some(status) => break status,
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
         println!("  SIGTERM: ended after {:.2} s, {status}", began.elapsed().as_secs_f64());
     }
 

@@ -1,5 +1,10 @@
 //! `status`: each tenant and resource, from the files, and what a running daemon adds. Works before the first sync and without a daemon.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -57,13 +62,20 @@ impl Status {
         let config = global.load()?;
         let daemon = api::daemon_status(&config.data_dir).await;
         let now = Timestamp::now();
+        let next = |resource: &str| next_run(config.schedule.get(resource).map_or("", String::as_str), now);
+        let next_runs: BTreeMap<&str, Option<String>> = resources::all().iter().map(|r| (r.name(), next(r.name()))).collect();
+        let chosen = work::choose(&config, &self.tenants, &[])?;
+        // Many files take their time: as many at once as there are processors.
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+        let files: Vec<PathBuf> = chosen.iter().map(|(tenant, _)| config.tenant_file(&tenant.name)).collect();
+        let read = |file: PathBuf| tokio::task::spawn_blocking(move || mirror::status(&file, resources::tables()));
+        let mut found = stream::iter(files).map(read).buffered(at_once);
         let mut reports = Vec::new();
-        for (tenant, chosen) in work::choose(&config, &self.tenants, &[])? {
-            let file = config.tenant_file(&tenant.name);
+        for (tenant, chosen) in chosen {
             let doing = daemon.as_ref().and_then(|daemon| Doing::of(daemon, &tenant));
             let mut report = TenantReport {
+                file: config.tenant_file(&tenant.name).display().to_string(),
                 tenant: tenant.name,
-                file: file.display().to_string(),
                 error: None,
                 remedy: None,
                 exists: false,
@@ -73,7 +85,8 @@ impl Status {
                 warning: None,
                 resources: Vec::new(),
             };
-            match mirror::status(&file, resources::tables()) {
+            let Some(status) = found.next().await else { break };
+            match status.context("a file's status")? {
                 Ok(status) => {
                     (report.exists, report.file_bytes, report.wal_bytes) = (status.exists, status.file_bytes, status.wal_bytes);
                     report.warning = status.warning;
@@ -82,14 +95,11 @@ impl Status {
                         .resources
                         .into_iter()
                         .filter(mirrored)
-                        .map(|status| {
-                            let schedule = config.schedule.get(status.resource).cloned().unwrap_or_default();
-                            ResourceReport {
-                                age_seconds: age(status.last_success_at.as_deref(), now),
-                                next_run_at: next_run(&schedule, now),
-                                schedule,
-                                status,
-                            }
+                        .map(|status| ResourceReport {
+                            age_seconds: age(status.last_success_at.as_deref(), now),
+                            next_run_at: next_runs.get(status.resource).cloned().flatten(),
+                            schedule: config.schedule.get(status.resource).cloned().unwrap_or_default(),
+                            status,
                         })
                         .collect();
                 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::line::{Limits, Line, Ticket};
 use super::live::{Live, TenantWork};
-use super::schedule::spread;
+use super::schedule::{spread, walk_spread};
 use crate::clock;
 use crate::config::{Config, Tenant};
 use crate::resources::{self, Resource};
@@ -135,8 +135,7 @@ impl Driver {
         for (tenant, name) in keys(&self.config) {
             let Some(resource) = resources::find(name).filter(|resource| resource.is_delta()) else { continue };
             let key = (tenant, resource.table.reconcile_key);
-            // A walk takes long: tenants begin over an hour.
-            let after = spread(&key.0, Duration::from_secs(2 * 3600));
+            let after = walk_spread(&key.0);
             self.enqueue(key, after);
         }
     }

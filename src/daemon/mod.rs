@@ -70,13 +70,14 @@ impl Daemon {
         // The first tick of an interval comes at once, when there is nothing to sum up.
         summary.tick().await;
         let mut watch = watch::Watch::start();
+        let mut status = systemd::Status::new();
         let mut pace = Pace::of_the_process();
         loop {
             for (what, interval) in schedule.due(clock::now()) {
                 if what == RECONCILE { driver.reconcile() } else { driver.tick(what, interval) }
             }
             driver.start_what_is_due();
-            systemd::status(&driver.summary());
+            status.tell(|| driver.summary());
             let until = schedule.next().map(|at| Duration::try_from(at.duration_since(clock::now())).unwrap_or_default());
             let until = until.into_iter().chain(driver.until_due()).min();
             let idle = driver.is_idle();

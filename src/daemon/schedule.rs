@@ -9,10 +9,13 @@ use jiff::Timestamp;
 
 use crate::config::{Config, RECONCILE, parse_cron};
 
-/// Tenants start within this share of the interval after a tick, so that a thousand do not start at once.
-const SPREAD_SHARE: f64 = 0.5;
+/// Tenants start within this share of the interval after a tick, so that a thousand do not start at once. The rest of it is for the seconds
+/// by which the default schedules differ and for the runs themselves: one round should be over when the next begins.
+const SPREAD_SHARE: f64 = 0.8;
 /// But not later than this.
-const LONGEST_SPREAD: Duration = Duration::from_secs(300);
+const LONGEST_SPREAD: Duration = Duration::from_secs(15 * 60);
+/// A walk takes long: tenants begin theirs over an hour.
+const WALK_SPREAD: Duration = Duration::from_secs(3600);
 
 /// What comes when.
 #[derive(Debug)]
@@ -82,12 +85,21 @@ pub fn next_after(cron: &Cron, now: Timestamp) -> Option<Timestamp> {
     Timestamp::from_second(next.timestamp()).ok()
 }
 
-/// How long after a tick this tenant starts: always the same for the same name.
+/// How long after a tick of what comes so often this tenant starts: always the same for the same name.
 pub(super) fn spread(tenant: &str, interval: Duration) -> Duration {
+    interval.mul_f64(SPREAD_SHARE).min(LONGEST_SPREAD).mul_f64(place(tenant))
+}
+
+/// The same for a walk from scratch.
+pub(super) fn walk_spread(tenant: &str) -> Duration {
+    WALK_SPREAD.mul_f64(place(tenant))
+}
+
+/// A tenant's place among all, 0 to 1.
+fn place(tenant: &str) -> f64 {
     let mut hasher = DefaultHasher::new();
     tenant.hash(&mut hasher);
-    let share = (hasher.finish() % 10_000) as f64 / 10_000.0;
-    interval.mul_f64(SPREAD_SHARE).min(LONGEST_SPREAD).mul_f64(share)
+    (hasher.finish() % 10_000) as f64 / 10_000.0
 }
 
 #[cfg(test)]
@@ -110,13 +122,16 @@ mod tests {
     fn tenants_are_spread_over_the_interval() {
         let interval = Duration::from_secs(300);
         let starts: Vec<Duration> = (0..1000).map(|n| spread(&format!("tenant{n}"), interval)).collect();
-        assert!(starts.iter().all(|start| *start <= Duration::from_secs(150)));
         for quarter in 0..4 {
-            let from = Duration::from_secs(150).mul_f64(f64::from(quarter) / 4.0);
-            let in_it = starts.iter().filter(|s| **s >= from && **s < from + Duration::from_secs(150) / 4).count();
+            let from = Duration::from_secs(60) * quarter;
+            let in_it = starts.iter().filter(|s| **s >= from && **s < from + Duration::from_secs(60)).count();
             assert!((180..320).contains(&in_it), "{quarter}: {in_it}");
         }
+        assert!(starts.iter().all(|start| *start <= Duration::from_secs(240)));
         assert_eq!(spread("contoso", interval), spread("contoso", interval));
+        let longest = |span: fn(&str) -> Duration| (0..1000).map(|n| span(&format!("tenant{n}"))).max().unwrap_or_default().as_secs();
+        assert!((890..=900).contains(&longest(|name| spread(name, Duration::from_secs(6 * 3600)))));
+        assert!((3500..=3600).contains(&longest(walk_spread)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What systemd is told, when it asks: readiness, status, watchdog. Nothing happens elsewhere.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 use tokio::time::Interval;
@@ -28,8 +28,23 @@ pub(super) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-pub(super) fn status(text: &str) {
-    notify(&[NotifyState::Status(text)]);
+/// Tells what goes on, at most once a second: with many tenants runs end many times a second.
+pub(super) struct Status {
+    told: Option<Instant>,
+}
+
+impl Status {
+    pub fn new() -> Status {
+        Status { told: None }
+    }
+
+    /// Tells it unless something was told a moment ago.
+    pub fn tell(&mut self, text: impl FnOnce() -> String) {
+        if self.told.is_none_or(|told| told.elapsed() >= Duration::from_secs(1)) {
+            self.told = Some(Instant::now());
+            notify(&[NotifyState::Status(&text())]);
+        }
+    }
 }
 
 /// Feeds the watchdog twice as often as it asks, from the daemon's own loop: a loop that hangs is noticed.
