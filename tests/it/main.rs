@@ -9,7 +9,6 @@ mod local;
 mod logs;
 mod matrix;
 mod moved;
-mod pacing;
 mod patience;
 mod reconcile;
 mod simulate;

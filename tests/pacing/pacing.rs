@@ -247,7 +247,7 @@ async fn an_outage_of_the_token_endpoint_is_found_and_its_end_too() {
     assert_eq!(patient.breakers()[0].state, "closed");
 }
 
-/// Figures of what is promised, in real time: `cargo test --release --test it pacing -- --ignored --nocapture --test-threads 1`.
+/// Figures of what is promised, in real time: `cargo test --release --test pacing -- --ignored --nocapture --test-threads 1`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute"]
 async fn figures_of_a_directory_load_and_of_a_hard_neighbour() {
@@ -278,7 +278,7 @@ fn figures_of_a_backfill_at_the_published_budget() {
     assert!(share >= 0.9 && refused * 100 < requests, "{share}, {refused} of {requests}");
 }
 
-/// Figures, in real time: `cargo test --test it pacing -- --ignored --nocapture`.
+/// Figures, in real time: `cargo test --test pacing -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute and a half"]
 async fn figures_of_the_published_budgets() {
