@@ -215,3 +215,18 @@ fn a_link_to_somebody_who_was_never_seen_waits_until_he_arrives() {
     round(&mirror, "users", &user(4), false);
     assert_eq!(members(), 1);
 }
+
+#[test]
+fn a_link_that_does_not_say_its_ends_type_takes_nothing_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mirror, file) = open(folder.path(), "t.db");
+    let group = json!({"id": id('b', 1), "displayName": "G",
+        "members@delta": [{"@odata.type": "#microsoft.graph.orgContact", "id": id('c', 1)}], "owners@delta": [{"id": id('c', 1)}]});
+    for _ in 0..3 {
+        round(&mirror, "groups", &[vec![group.clone()]], true);
+        let kind: String = Connection::open(&file)
+            .and_then(|c| c.query_row("SELECT type FROM objects WHERE id = ?1", [id('c', 1)], |r| r.get(0)))
+            .expect("the end of a link");
+        assert_eq!(kind, "orgContact");
+    }
+}

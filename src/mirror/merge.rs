@@ -298,7 +298,8 @@ impl<'t> Merge<'t> {
                 false => statements.add(owner, member, self.round, self.full)?,
                 true => statements.remove(owner, member)?,
             };
-            if !changed && self.full && !link.removed && self.objects.retype(member, &link.kind)? {
+            // A link that does not say its end's type does not take back what another one said.
+            if !changed && self.full && !link.removed && !link.kind.is_empty() && self.objects.retype(member, &link.kind)? {
                 self.writes += 1;
             }
             if changed {
