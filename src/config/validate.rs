@@ -252,7 +252,9 @@ fn cron_parser(year: Year) -> CronParser {
 fn comes(text: &str) -> bool {
     let now = jiff::Timestamp::now();
     let year = now.to_zoned(jiff::tz::TimeZone::UTC).year();
-    let within = cron_parser(Year::Required).parse(&format!("{text} {year}-{}", year + YEARS_TO_COME));
+    let any_day = matches!(text.split_whitespace().nth(3), Some("*" | "?"));
+    let years = if any_day { 1 } else { YEARS_TO_COME };
+    let within = cron_parser(Year::Required).parse(&format!("{text} {year}-{}", year + years));
     match (within, chrono::DateTime::from_timestamp(now.as_second(), 0)) {
         (Ok(within), Some(now)) => within.find_next_occurrence(&now, false).is_ok(),
         // A nickname such as @daily, which takes no year.

@@ -45,6 +45,11 @@ impl<'t> Children<'t> {
         self.table.name
     }
 
+    /// How its rows look.
+    pub fn table(&self) -> &'static ChildTable {
+        self.table
+    }
+
     fn stand(&mut self, parent: &str) -> rusqlite::Result<Vec<ChildRow<'static>>> {
         let width = self.table.keys.len() + self.table.columns.len();
         self.select.query_map([parent], |row| (0..width).map(|index| read(row, index)).collect())?.collect()
