@@ -265,3 +265,57 @@ fn licences_of_a_first_round_wait_in_the_file_and_are_not_lost() {
         "all in their place, but for the deleted one's"
     );
 }
+
+#[test]
+fn a_link_that_does_not_say_its_ends_type_takes_nothing_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mirror, file) = open(folder.path(), "t.db");
+    let group = json!({"id": id('b', 1), "displayName": "G",
+        "members@delta": [{"@odata.type": "#microsoft.graph.orgContact", "id": id('c', 1)}], "owners@delta": [{"id": id('c', 1)}]});
+    for _ in 0..3 {
+        round(&mirror, "groups", &[vec![group.clone()]], true);
+        let kind: String = Connection::open(&file)
+            .and_then(|c| c.query_row("SELECT type FROM objects WHERE id = ?1", [id('c', 1)], |r| r.get(0)))
+            .expect("the end of a link");
+        assert_eq!(kind, "orgContact");
+    }
+}
+
+#[test]
+fn passwords_and_keys_share_a_table_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mirror, file) = open(folder.path(), "t.db");
+    let app = |more: Value| {
+        let mut app = json!({"id": id('d', 1), "displayName": "A"});
+        app.as_object_mut().expect("an object").extend(more.as_object().expect("members").clone());
+        vec![vec![app]]
+    };
+    let credentials = || -> Vec<String> {
+        let connection = Connection::open(&file).expect("open");
+        let mut statement =
+            connection.prepare("SELECT credential_type || ' ' || key_id FROM application_credentials ORDER BY 1").expect("a statement");
+        statement.query_map([], |row| row.get(0)).and_then(Iterator::collect).expect("credentials")
+    };
+    let (passwords, keys) = (json!([{"keyId": "p"}]), json!([{"keyId": "k"}]));
+    // A full round that says nothing of keys clears keys, and no passwords.
+    round(&mirror, "applications", &app(json!({"passwordCredentials": passwords, "keyCredentials": keys})), true);
+    assert_eq!(credentials(), ["key k", "password p"]);
+    round(&mirror, "applications", &app(json!({"passwordCredentials": passwords})), true);
+    assert_eq!(credentials(), ["password p"]);
+    round(&mirror, "applications", &app(json!({"passwordCredentials": passwords})), true);
+    assert_eq!(credentials(), ["password p"]);
+    round(&mirror, "applications", &app(json!({"keyCredentials": keys})), true);
+    assert_eq!(credentials(), ["key k"]);
+    // What an incremental round restores it restores with both, but for what it tells.
+    round(&mirror, "applications", &app(json!({"passwordCredentials": passwords})), false);
+    for (told, left) in [
+        (json!({}), vec!["key k", "password p"]),
+        (json!({"passwordCredentials": [{"keyId": "q"}]}), vec!["key k", "password q"]),
+        (json!({"keyCredentials": []}), vec!["password q"]),
+    ] {
+        round(&mirror, "applications", &[vec![json!({"id": id('d', 1), "@removed": {"reason": "changed"}})]], false);
+        assert_eq!(credentials(), [""; 0]);
+        round(&mirror, "applications", &app(told), false);
+        assert_eq!(credentials(), left);
+    }
+}

@@ -1,7 +1,7 @@
 //! Stores a page in a mirror of its own, twice as a full round and once as an incremental one: only the first time is there something to write.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use entra_mirror::mirror::{Access, Applied, Checkpoint, Ending, EventPage, Item, LogProgress, Mirror, Page, Phase};
@@ -44,8 +44,17 @@ fn with_mirror(body: impl FnOnce(&Mirror, &Path)) {
 struct Decoded<'j> {
     items: Vec<Item<'j>>,
     unread: Vec<String>,
-    /// No two objects have one key.
+    /// No two objects have one key, and the page does not say two things of one link or of one object's type: a page that contradicts
+    /// itself is news each time, to and fro.
     distinct: bool,
+}
+
+fn agree(items: &[Item<'_>]) -> bool {
+    let (mut types, mut ends) = (BTreeMap::new(), BTreeMap::new());
+    items.iter().flat_map(|item| item.links.iter().map(move |link| (item, link))).all(|(item, link)| {
+        let kind = link.kind.is_empty() || *types.entry(&link.id).or_insert(&link.kind) == &link.kind;
+        kind && *ends.entry((&item.id, link.table, &link.id)).or_insert(link.removed) == link.removed
+    })
 }
 
 fn decoded<'j>(resource: &Resource, texts: &[&'j str]) -> Decoded<'j> {
@@ -57,7 +66,7 @@ fn decoded<'j>(resource: &Resource, texts: &[&'j str]) -> Decoded<'j> {
         }
     }
     let ids: BTreeSet<&str> = items.iter().map(|item| &*item.id).chain(unread.iter().map(String::as_str)).collect();
-    let distinct = ids.len() == items.len() + unread.len();
+    let distinct = ids.len() == items.len() + unread.len() && agree(&items);
     Decoded { distinct, items, unread }
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use croner::parser::{CronParser, Seconds, Year};
+
 use super::mistakes::{ConfigError, Mistake, closest};
 use super::raw::{Raw, RawTenant};
 use super::{Cloud, Config, LogSettings, SyncSettings, Tenant, budgets, secrets};
@@ -19,6 +21,9 @@ const WEEKLY: &str = "0 30 2 * * SUN";
 const LONGEST_SECONDS: u64 = 7 * 86_400;
 /// More runs than any machine has descriptors for.
 const MOST_AT_ONCE: u64 = 100_000;
+
+/// From one 29th of February to the next it is eight years at most.
+const YEARS_TO_COME: i16 = 8;
 
 /// Collects mistakes and warnings.
 #[derive(Debug, Default)]
@@ -235,15 +240,29 @@ pub fn parse_cron(text: &str) -> Result<croner::Cron, String> {
     if fields == 5 {
         return Err(format!("{text:?} has five fields; seconds come first here: \"0 {text}\""));
     }
-    croner::parser::CronParser::builder().seconds(croner::parser::Seconds::Required).dom_and_dow(true).build().parse(text).map_err(|e| {
+    // A year, which the scheduler would take as a seventh field, would end the schedule some day.
+    cron_parser(Year::Disallowed).parse(text).map_err(|e| {
         format!("{text:?} is no schedule ({e}); expected \"second minute hour day month weekday\" in UTC, such as \"0 */5 * * * *\"")
     })
 }
 
-/// Whether a schedule names a time after now: not so the 30th of February.
-fn comes(cron: &croner::Cron) -> bool {
-    let now = chrono::DateTime::from_timestamp(jiff::Timestamp::now().as_second(), 0);
-    now.is_some_and(|now| cron.find_next_occurrence(&now, false).is_ok())
+fn cron_parser(year: Year) -> CronParser {
+    CronParser::builder().seconds(Seconds::Required).year(year).dom_and_dow(true).build()
+}
+
+/// Whether a schedule names a time in the years from this one on: not so the 30th of February, or an empty list of weekdays. Told by
+/// years, because whoever looks for a time that never comes would look day by day for thousands of years.
+fn comes(text: &str) -> bool {
+    let now = jiff::Timestamp::now();
+    let year = now.to_zoned(jiff::tz::TimeZone::UTC).year();
+    let any_day = matches!(text.split_whitespace().nth(3), Some("*" | "?"));
+    let years = if any_day { 1 } else { YEARS_TO_COME };
+    let within = cron_parser(Year::Required).parse(&format!("{text} {year}-{}", year + years));
+    match (within, chrono::DateTime::from_timestamp(now.as_second(), 0)) {
+        (Ok(within), Some(now)) => within.find_next_occurrence(&now, false).is_ok(),
+        // A nickname such as @daily, which takes no year.
+        _ => text.trim_start().starts_with('@'),
+    }
 }
 
 fn schedule(written: &BTreeMap<String, String>, checks: &mut Checks) -> BTreeMap<&'static str, String> {
@@ -253,7 +272,9 @@ fn schedule(written: &BTreeMap<String, String>, checks: &mut Checks) -> BTreeMap
         let key = format!("schedule.{name}");
         match parse_cron(text) {
             Err(what) => checks.wrong(&key, what),
-            Ok(cron) if !comes(&cron) => checks.wrong(&key, format!("{text:?} names no time to come: is there such a day?")),
+            Ok(_) if !comes(text) => {
+                checks.wrong(&key, format!("{text:?} names no time in the next {YEARS_TO_COME} years: is there such a day?"));
+            }
             Ok(_) => {}
         }
         if name == RECONCILE {

@@ -107,7 +107,8 @@ impl Link {
     /// Whether the decoded query holds this text.
     pub fn query_contains(&self, text: &str) -> bool {
         let query = self.url.query().unwrap_or_default().replace('+', " ");
-        String::from_utf8(unescape(&query)).is_ok_and(|query| query.contains(text))
+        // Lossy: a token may hold any bytes, which say nothing of the rest.
+        String::from_utf8_lossy(&unescape(&query)).contains(text)
     }
 }
 
@@ -218,5 +219,7 @@ mod tests {
         let link = Link::parse(&origin(), "https://graph.microsoft.com/v1.0/users/delta?%24select=id%2Cmail&$deltatoken=").expect("a link");
         assert!(link.query_contains("$select=id,mail"));
         assert!(!link.query_contains("$select=id,name"));
+        let link = Link::parse(&origin(), "https://graph.microsoft.com/v1.0/users/delta?$select=id,mail&$deltatoken=%b4").expect("a link");
+        assert!(link.query_contains("$select=id,mail"));
     }
 }

@@ -87,6 +87,11 @@ impl<'t> Children<'t> {
         }
     }
 
+    /// How its rows look.
+    pub fn table(&self) -> &'static ChildTable {
+        self.table
+    }
+
     fn stand(&mut self, parent: &str) -> rusqlite::Result<Vec<ChildRow<'static>>> {
         self.settle()?;
         let width = self.table.keys.len() + self.table.columns.len();

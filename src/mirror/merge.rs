@@ -262,10 +262,13 @@ impl<'t> Merge<'t> {
         if self.tell {
             self.feed.write(self.table.name, &item.id, Change::Restored, Some(&whole(self.table, &row)))?;
         }
-        for (index, table) in self.table.children.iter().enumerate() {
-            if !item.children.iter().any(|(position, _)| *position == index) {
-                let rows = from_tombstone(table, &children[table.name]);
-                self.writes += self.children[index].merge(&item.id, rows, true, self.tell, &mut self.feed, self.now)?;
+        let (id, tables) = (&item.id, self.table.children);
+        for rows_of in first_of_each_table(&mut self.children) {
+            // Where two collections share a table, the one that came replaces its part afterwards.
+            let mut sharing = tables.iter().enumerate().filter(|(_, table)| table.name == rows_of.name());
+            if sharing.any(|(index, _)| !item.children.iter().any(|(position, _)| *position == index)) {
+                let rows = from_tombstone(rows_of.table(), &children[rows_of.name()]);
+                self.writes += rows_of.merge(id, rows, true, self.tell, &mut self.feed, self.now)?;
             }
         }
         Ok(())
@@ -303,7 +306,8 @@ impl<'t> Merge<'t> {
                 false => statements.add(owner, member, self.round, self.full)?,
                 true => statements.remove(owner, member)?,
             };
-            if !changed && self.full && !link.removed && self.objects.retype(member, &link.kind)? {
+            // A link that does not say its end's type does not take back what another one said.
+            if !changed && self.full && !link.removed && !link.kind.is_empty() && self.objects.retype(member, &link.kind)? {
                 self.writes += 1;
             }
             if changed {
@@ -340,7 +344,7 @@ impl<'t> Merge<'t> {
             row_json(&mut json, self.table, &stored);
             rows.delete(id)?;
             self.writes += 1;
-            for children in &mut self.children {
+            for children in first_of_each_table(&mut self.children) {
                 let (rows, writes) = children.remove_all(id, self.tell, &mut self.feed)?;
                 self.writes += writes;
                 write_name(&mut json, children.name());
@@ -443,6 +447,16 @@ impl<'t> Merge<'t> {
     }
 }
 
+/// Two collections may share a table, and whatever is done with all rows of an object is done once.
+fn first_of_each_table<'c, 't>(children: &'c mut [Children<'t>]) -> impl Iterator<Item = &'c mut Children<'t>> {
+    let mut before: Vec<&str> = Vec::new();
+    children.iter_mut().filter(move |children| {
+        let first = !before.contains(&children.name());
+        before.push(children.name());
+        first
+    })
+}
+
 /// What a relationship's news make of the column; `None` = unchanged.
 fn resolve<'a>(reference: &Reference<'a>, stands: &Value<'_>) -> Option<Value<'a>> {
     if let Some(id) = &reference.set {
@@ -491,6 +505,9 @@ pub(super) fn extra_value(extra: &Map<String, serde_json::Value>) -> Value<'stat
 }
 
 /// Names of what the stored row has and the item does not mention: columns, `extra:NAME`, and child tables.
+/// Before the position of a collection of rows among the names of what did not come: two collections may share one table.
+pub(super) const ABSENT_ROWS: &str = "rows:";
+
 fn absences(table: &Table, item: &Item<'_>, stored: &Stored, children: &mut [Children<'_>]) -> rusqlite::Result<Vec<String>> {
     let mut absent = Vec::new();
     for (index, column) in table.columns.iter().enumerate() {
@@ -502,10 +519,10 @@ fn absences(table: &Table, item: &Item<'_>, stored: &Stored, children: &mut [Chi
     for name in stored.extra.keys().filter(|name| !item.extra.iter().any(|(came, _)| came == *name)) {
         absent.push(format!("extra:{name}"));
     }
-    for (index, child) in table.children.iter().enumerate() {
+    for index in 0..table.children.len() {
         let came = item.children.iter().any(|(position, _)| *position == index);
         if !came && children[index].any(&item.id)? {
-            absent.push(child.name.to_owned());
+            absent.push(format!("{ABSENT_ROWS}{index}"));
         }
     }
     Ok(absent)

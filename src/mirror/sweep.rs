@@ -4,7 +4,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::changes::{Change, Differences};
 use super::item::{Removal, Value};
-use super::merge::{Merge, extra_value};
+use super::merge::{ABSENT_ROWS, Merge, extra_value};
 use super::page::{Held, HoldRules};
 use super::table::Kind;
 
@@ -159,8 +159,8 @@ impl Merge<'_> {
                     let kind = self.table.columns[index].kind;
                     let old = std::mem::replace(&mut row.values[index], Value::Null);
                     differences.add(name, kind, &old, &Value::Null);
-                } else if let Some(index) = self.table.children.iter().position(|child| child.name == name) {
-                    let writes = self.children[index].merge(&id, Vec::new(), false, self.tell, &mut self.feed, self.now)?;
+                } else if let Some(rows) = name.strip_prefix(ABSENT_ROWS).and_then(|at| self.children.get_mut(at.parse::<usize>().ok()?)) {
+                    let writes = rows.merge(&id, Vec::new(), false, self.tell, &mut self.feed, self.now)?;
                     self.writes += writes;
                 }
             }

@@ -290,6 +290,8 @@ fn value<'de, A: MapAccess<'de>>(item: &mut Item<'de>, target: Target, map: &mut
         Target::Children(index, read) => {
             let raw: &RawValue = map.next_value()?;
             let rows = if raw.get() == "null" { Vec::new() } else { read(raw.get()).map_err(A::Error::custom)? };
+            // A name that comes twice in one object: the last counts, as for every property.
+            item.children.retain(|(earlier, _)| *earlier != index);
             item.children.push((index, rows));
         }
     }

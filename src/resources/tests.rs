@@ -166,3 +166,11 @@ fn what_cannot_be_read_is_told_under_its_key() {
         assert_eq!(error.id, id, "{json}: {error}");
     }
 }
+
+#[test]
+fn a_collection_that_comes_twice_in_one_object_counts_once() {
+    // Rows of both would collide in the table, and the page could never be stored.
+    let json = r#"{"skuId":"s","servicePlans":[{"servicePlanId":"p"},{"servicePlanId":"q"}],"servicePlans":[{"servicePlanId":"p"}]}"#;
+    let item = decode(resource("subscribed_skus"), &[], json).expect("an object");
+    assert_eq!(item.children.iter().map(|(table, rows)| (*table, rows.len())).collect::<Vec<_>>(), [(0, 1)]);
+}
