@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::mistakes::{ConfigError, Mistake, closest};
 use super::raw::{Raw, RawTenant};
 use super::{Cloud, Config, LogSettings, SyncSettings, Tenant, budgets, secrets};
-use crate::graph::{Origin, SecretSource};
+use crate::graph::{Credential, Origin};
 use crate::resources;
 
 /// Name in `[schedule]` of what is done beside the live tokens, and its default: in the night to Sunday. No resource
@@ -94,7 +94,7 @@ pub(super) fn validate(raw: Raw, file: &Path) -> Result<Config, ConfigError> {
 fn one_tenant(
     raw: &RawTenant,
     key: &str,
-    app: Option<(String, SecretSource)>,
+    app: Option<(String, Credential)>,
     extra: &BTreeMap<String, Vec<String>>,
     logs: &LogSettings,
     checks: &mut Checks,
@@ -145,7 +145,7 @@ fn one_tenant(
     let login_url = origin("login_url", &raw.login_url, login);
     let graph_url = origin("graph_url", &raw.graph_url, graph);
     let resources = chosen(raw, key, checks);
-    let (client_id, secret) = app?;
+    let (client_id, credential) = app?;
     Some(Tenant {
         name: name?,
         id: id?,
@@ -153,7 +153,7 @@ fn one_tenant(
         login_url: login_url?,
         graph_url: graph_url?,
         client_id,
-        secret,
+        credential,
         resources,
         extra: extra.clone(),
         logs: logs.clone(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
+use super::credentials::Credentials;
 use super::faults::{Fault, Faults};
 use super::generate::{self, Random};
 use super::logs::{self, Logs};
@@ -48,6 +49,7 @@ pub(super) struct Shared {
     pub token_life: AtomicU64,
     /// Secret of the app; changes when a test revokes it.
     pub secret: RwLock<String>,
+    pub credentials: Mutex<Credentials>,
     /// `$select` texts that delta tokens refer to.
     pub selections: Mutex<Vec<String>>,
 }
@@ -88,6 +90,7 @@ impl Tenant {
             random: Mutex::new(random),
             latency_millis: AtomicU64::new(0),
             token_life: AtomicU64::new(3599),
+            credentials: Mutex::default(),
             selections: Mutex::default(),
         };
         Tenant { shared: Arc::new(shared) }
