@@ -66,7 +66,9 @@ async fn a_hundred_requests_share_one_token_and_a_rotated_file_is_read_anew() {
     assert_ne!(tenant.last_assertion(), before);
     // One that is too old, or of somebody else's key.
     for (other, begins, code) in [(false, -4200, 700_024), (true, 0, 50_013)] {
-        if other { &Issuer::new() } else { &issuer }.write(&file, SUBJECT, AUDIENCE, begins);
+        let stranger = Issuer::new();
+        let by = if other { &stranger } else { &issuer };
+        by.write(&file, SUBJECT, AUDIENCE, begins);
         tenant.revoke_tokens();
         let error = ask(&way).await.expect_err("no token");
         assert_eq!(error.login_code(), Some(code), "{error}");
