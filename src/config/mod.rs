@@ -18,7 +18,7 @@ pub use load::{DEFAULT_FILES, load, read};
 pub use mistakes::{ConfigError, Mistake, closest};
 pub use validate::{RECONCILE, parse_cron};
 
-use crate::graph::{Budgets, Origin, SecretSource};
+use crate::graph::{Budgets, Credential, Origin};
 
 /// The configuration, ready for use.
 #[derive(Clone, Debug)]
@@ -77,8 +77,9 @@ pub struct Tenant {
     pub cloud: Cloud,
     pub login_url: Origin,
     pub graph_url: Origin,
+    /// Application id; with a managed identity a word for that identity.
     pub client_id: String,
-    pub secret: SecretSource,
+    pub credential: Credential,
     /// Resources that are mirrored.
     pub resources: Vec<&'static str>,
     /// Extra properties by resource.

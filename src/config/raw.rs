@@ -30,6 +30,7 @@ pub(super) struct RawApp {
     pub certificate_file: Option<PathBuf>,
     pub federated_token_file: Option<PathBuf>,
     pub managed_identity: Option<bool>,
+    pub managed_identity_client_id: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]

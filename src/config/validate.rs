@@ -9,7 +9,7 @@ use croner::parser::{CronParser, Seconds, Year};
 use super::mistakes::{ConfigError, Mistake, closest};
 use super::raw::{Raw, RawTenant};
 use super::{Cloud, Config, LogSettings, SyncSettings, Tenant, budgets, secrets};
-use crate::graph::{Origin, SecretSource};
+use crate::graph::{Credential, Origin};
 use crate::resources;
 
 /// Name in `[schedule]` of what is done beside the live tokens, and its default: in the night to Sunday. No resource
@@ -110,7 +110,7 @@ struct ForAll<'s> {
     keep_changes: Duration,
 }
 
-fn one_tenant(raw: &RawTenant, key: &str, app: Option<(String, SecretSource)>, all: &ForAll<'_>, checks: &mut Checks) -> Option<Tenant> {
+fn one_tenant(raw: &RawTenant, key: &str, app: Option<(String, Credential)>, all: &ForAll<'_>, checks: &mut Checks) -> Option<Tenant> {
     let key_of = |name: &str| format!("{key}.{name}");
     let name = match raw.name.as_deref() {
         None | Some("") => {
@@ -157,7 +157,7 @@ fn one_tenant(raw: &RawTenant, key: &str, app: Option<(String, SecretSource)>, a
     let login_url = origin("login_url", &raw.login_url, login);
     let graph_url = origin("graph_url", &raw.graph_url, graph);
     let resources = chosen(raw, key, checks);
-    let (client_id, secret) = app?;
+    let (client_id, credential) = app?;
     Some(Tenant {
         name: name?,
         id: id?,
@@ -165,7 +165,7 @@ fn one_tenant(raw: &RawTenant, key: &str, app: Option<(String, SecretSource)>, a
         login_url: login_url?,
         graph_url: graph_url?,
         client_id,
-        secret,
+        credential,
         resources,
         extra: all.extra.clone(),
         logs: all.logs.clone(),

@@ -1,7 +1,6 @@
 //! The client: one for the process. Sends requests through the queue, with a token, and tries again where that can help.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -9,10 +8,11 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, DATE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::call::{Call, CallStats, Priority, Version};
+use super::credential::{Credential, managed_identity};
 use super::error::{Answer, GraphError, read_error_body};
 use super::link::{Link, Origin};
 use super::page::Page;
@@ -58,26 +58,6 @@ impl Default for Settings {
     }
 }
 
-/// Where a client secret comes from. It is read anew for each token.
-#[derive(Clone, Debug)]
-pub enum SecretSource {
-    File(PathBuf),
-    Env(String),
-    /// For a simulated tenant.
-    Value(SecretString),
-}
-
-impl SecretSource {
-    /// Where it comes from, which is no secret.
-    fn place(&self) -> String {
-        match self {
-            SecretSource::File(path) => path.display().to_string(),
-            SecretSource::Env(name) => format!("${name}"),
-            SecretSource::Value(_) => "a value".into(),
-        }
-    }
-}
-
 /// Everything needed to talk to one tenant.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
@@ -87,8 +67,19 @@ pub struct Endpoint {
     pub tenant_id: String,
     pub login_url: Origin,
     pub graph_url: Origin,
+    /// Application id; with a managed identity the identity's, or a word for the system-assigned one.
     pub client_id: String,
-    pub secret: SecretSource,
+    pub credential: Credential,
+}
+
+impl Endpoint {
+    /// Origin that gives the tokens.
+    pub(super) fn issuer(&self) -> String {
+        match &self.credential {
+            Credential::ManagedIdentity { .. } => managed_identity::origin(),
+            _ => self.login_url.to_string(),
+        }
+    }
 }
 
 /// One a process; cheap to clone.
@@ -127,13 +118,13 @@ impl Client {
 
     /// The way to a tenant. Tokens are shared by all who ask for the same tenant and app.
     pub fn tenant(&self, endpoint: Endpoint) -> TenantClient {
-        self.shared.queue.serve(endpoint.login_url.as_str(), &endpoint.tenant_id);
+        self.shared.queue.serve(&endpoint.issuer(), &endpoint.tenant_id);
         self.shared.queue.serve(endpoint.graph_url.as_str(), &endpoint.tenant_id);
         // Another secret or another Graph, after a reload, is another token.
         let key = (
             format!("{} {}", endpoint.login_url, endpoint.graph_url),
             endpoint.tenant_id.clone(),
-            format!("{} {}", endpoint.client_id, endpoint.secret.place()),
+            format!("{} {}", endpoint.client_id, endpoint.credential.place()),
         );
         let mut tokens = self.shared.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let tokens = tokens

@@ -25,7 +25,12 @@ enum Kind {
         description: String,
         transient: bool,
     },
-    /// The secret could not be read.
+    /// The service for managed identities of this machine refused.
+    Identity {
+        what: String,
+        transient: bool,
+    },
+    /// The credential could not be read.
     Secret {
         what: String,
     },
@@ -110,6 +115,9 @@ impl GraphError {
     }
     pub(super) fn secret(what: String) -> GraphError {
         GraphError::new(Kind::Secret { what })
+    }
+    pub(super) fn identity(what: String, transient: bool) -> GraphError {
+        GraphError::new(Kind::Identity { what, transient })
     }
     pub(super) fn foreign_link(expected: &Origin, found: &str) -> GraphError {
         GraphError::new(Kind::ForeignLink { expected: expected.to_string(), found: found.into() })
@@ -227,7 +235,15 @@ impl GraphError {
 
     /// The token endpoint refused, or the secret could not be read.
     pub fn is_login(&self) -> bool {
-        matches!(&*self.kind, Kind::Login { .. } | Kind::Secret { .. })
+        matches!(&*self.kind, Kind::Login { .. } | Kind::Identity { .. } | Kind::Secret { .. })
+    }
+
+    /// Code of the token endpoint's refusal: the number after `AADSTS`.
+    pub fn login_code(&self) -> Option<u32> {
+        match &*self.kind {
+            Kind::Login { code, .. } => *code,
+            _ => None,
+        }
     }
 
     /// A link or redirect led to another host.
@@ -239,7 +255,7 @@ impl GraphError {
     pub fn is_transient(&self) -> bool {
         match &*self.kind {
             Kind::Answer(answer) => super::retry::is_transient(answer.status),
-            Kind::Login { transient, .. } => *transient,
+            Kind::Login { transient, .. } | Kind::Identity { transient, .. } => *transient,
             Kind::Transport { .. } | Kind::Body { .. } | Kind::GaveUp { .. } => true,
             _ => false,
         }
@@ -276,7 +292,16 @@ impl GraphError {
     pub fn hint(&self) -> Option<String> {
         Some(match &*self.kind {
             Kind::Login { code, tenant, .. } => return code.and_then(|code| aadsts::hint(code, tenant)),
-            Kind::Secret { .. } => "check client_secret_file or client_secret_env of the app in the configuration".into(),
+            Kind::Secret { .. } => {
+                "check the app's credential in the configuration: client_secret_file, client_secret_env, certificate_file, federated_token_file or \
+                 managed_identity"
+                    .into()
+            }
+            Kind::Identity { .. } => {
+                "this machine needs a managed identity: in the Azure portal open the virtual machine or App Service > Identity, and switch System \
+                 assigned on, or add a User assigned one and name it with managed_identity_client_id"
+                    .into()
+            }
             Kind::Answer(answer) => match answer.status {
                 401 => {
                     "Graph does not accept the token: check that login_url, graph_url and cloud belong together, and this machine's clock"
@@ -327,6 +352,7 @@ impl fmt::Display for GraphError {
                     _ => f.write_str(description),
                 }
             }
+            Kind::Identity { what, .. } => write!(f, "no token by managed identity: {what}"),
             Kind::Secret { what } => f.write_str(what),
             Kind::ForeignLink { expected, found } => write!(f, "Graph sent a link to {found} instead of {expected}: refused"),
             Kind::BadLink { what } => write!(f, "Graph sent a link that cannot be followed: {what}"),

@@ -5,6 +5,7 @@ mod body;
 mod call;
 mod client;
 mod clock;
+mod credential;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -16,7 +17,8 @@ mod signals;
 mod token;
 
 pub use call::{Call, CallStats, Priority, Version, Workload};
-pub use client::{Client, Endpoint, SecretSource, Settings, TenantClient};
+pub use client::{Client, Endpoint, Settings, TenantClient};
+pub use credential::{CertificateInfo, Credential, EXPIRY_WARNING, SecretSource};
 pub use error::{GraphError, Refusal, RefusalKind};
 pub use link::{Link, Origin};
 pub use page::Page;

@@ -4,13 +4,16 @@
 //! `http://host:port` is both login_url and graph_url. What is only of the simulator lives under `/_simulator/` ([`control`]).
 
 mod answer;
+mod assertion;
 pub mod control;
+mod credentials;
 mod delta;
 mod faults;
 mod filter;
 #[doc(hidden)]
 pub mod fuzzing;
 mod generate;
+mod identity;
 mod life;
 mod listing;
 mod logs;
@@ -29,6 +32,7 @@ mod tokens;
 mod truth;
 mod words;
 
+pub use credentials::FederatedCredential;
 pub use faults::{Action, Fault, Retry};
 pub use options::{Premium, Quirks, TenantOptions};
 pub use scenarios::{SCENARIOS, Scenario};

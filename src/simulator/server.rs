@@ -19,6 +19,7 @@ use super::answer::Answer;
 use super::control;
 use super::delta::Twist;
 use super::faults::{Action, Struck};
+use super::identity;
 use super::listing::Query;
 use super::options::TenantOptions;
 use super::routes::{self, Request};
@@ -50,6 +51,11 @@ impl Shared {
     pub fn tenant(&self, name: &str) -> Option<Tenant> {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
         tenants.values().find(|t| t.tenant_id() == name || t.shared.options.domain == name || t.name() == name).cloned()
+    }
+
+    /// The tenant of the machine: the first one that gave it an identity.
+    fn machine(&self) -> Option<Tenant> {
+        self.tenants().into_iter().find(|tenant| tenant.credentials().identity.is_some())
     }
 
     pub fn tenants(&self) -> Vec<Tenant> {
@@ -112,12 +118,23 @@ async fn handle(State(shared): State<Arc<Shared>>, request: HttpRequest) -> Resp
     // Whose clock the answer's `Date` shows: each tenant has its own.
     let of = match segments[..] {
         [tenant, "oauth2", ..] => shared.tenant(tenant),
+        ["metadata" | "msi", ..] => shared.machine(),
         _ => token::read(header("authorization").strip_prefix("Bearer ").unwrap_or_default())
             .and_then(|(tenant, _, _)| shared.tenant(&tenant)),
     };
     let mut response = match segments[..] {
         ["_simulator", ..] | [""] => control::answer(&shared, &parts.method, &path, &query, &body).into_response(gzip),
         [tenant, "oauth2", "v2.0", "token"] if parts.method == Method::POST => login(&shared, tenant, &body),
+        ["metadata", "identity", "oauth2", "token"] | ["msi", "token"] if parts.method == Method::GET => {
+            let asked = identity::Asked {
+                query: &query,
+                metadata: &header("metadata"),
+                secret: &header("x-identity-header"),
+                origin: &shared.origin(),
+                app_service: segments[0] == "msi",
+            };
+            machine(&shared, &path, &asked)
+        }
         ["v1.0" | "beta", ..] => {
             let version = if segments[0] == "beta" { "beta" } else { "v1.0" };
             let asked = Asked {
@@ -163,9 +180,21 @@ fn login(shared: &Shared, name: &str, body: &Bytes) -> Response {
         && let Some(Action::Error { status, code, message, .. }) =
             strike(tenant, &format!("{name}/oauth2/v2.0/token")).map(|struck| struck.action)
     {
+        tenant.credentials().asked += 1;
         return token::fault(status, &code, &message).into_response(false);
     }
     token::answer(name, tenant.as_ref(), &form, &shared.origin()).into_response(false)
+}
+
+fn machine(shared: &Shared, path: &str, asked: &identity::Asked<'_>) -> Response {
+    let tenant = shared.machine();
+    if let Some(Action::Error { status, code, message, .. }) =
+        tenant.as_ref().and_then(|tenant| strike(tenant, path)).map(|struck| struck.action)
+    {
+        tenant.iter().for_each(|tenant| tenant.credentials().asked += 1);
+        return Answer::ok(&json!({"error": code, "error_description": message})).with_status(status).into_response(false);
+    }
+    identity::answer(tenant.as_ref(), asked).into_response(false)
 }
 
 struct Asked {
@@ -213,7 +242,7 @@ async fn graph(shared: &Arc<Shared>, asked: Asked, body: &Bytes) -> Response {
         });
     };
     let Some(tenant) = shared.tenant(&tenant) else { return refuse("Access token validation failure. Invalid tenant.") };
-    if tenant.now().as_second() >= expires {
+    if tenant.now().as_second() >= expires || token::is_revoked(&asked.bearer, &tenant) {
         return refuse("Access token has expired or is not yet valid.");
     }
     let through = match shared.buckets.count(&tenant, &asked.path, &asked.query) {

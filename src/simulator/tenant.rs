@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
+use super::credentials::Credentials;
 use super::faults::{Fault, Faults};
 use super::generate::{self, Random};
 use super::logs::{self, Logs};
@@ -52,6 +53,7 @@ pub(super) struct Shared {
     pub tokens_issued: AtomicU64,
     /// Secret of the app; changes when a test revokes it.
     pub secret: RwLock<String>,
+    pub credentials: Mutex<Credentials>,
     /// `$select` texts that delta tokens refer to.
     pub selections: Mutex<Vec<String>>,
 }
@@ -93,6 +95,7 @@ impl Tenant {
             latency_millis: AtomicU64::new(0),
             token_life: AtomicU64::new(3599),
             tokens_issued: AtomicU64::new(0),
+            credentials: Mutex::default(),
             selections: Mutex::default(),
         };
         Tenant { shared: Arc::new(shared) }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 
 use super::answer::Answer;
+use super::assertion;
 use super::tenant::Tenant;
 
 const SEPARATOR: char = '.';
@@ -52,17 +53,29 @@ pub(super) fn answer(tenant_name: &str, tenant: Option<&Tenant>, form: &[(String
     if field("grant_type") != "client_credentials" {
         return refuse(400, "unsupported_grant_type", 70_003, "The app requested an unsupported grant type.");
     }
+    tenant.credentials().asked += 1;
     let (client_id, secret) = (field("client_id"), field("client_secret"));
     if client_id != tenant.client_id() {
         let message =
             format!("Application with identifier '{client_id}' was not found in the directory '{}'.", tenant.shared.options.display_name);
         return refuse(400, "unauthorized_client", 700_016, &message);
     }
-    if secret.is_empty() {
+    if !field("client_assertion").is_empty() {
+        if field("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
+            let message = "The request body must contain the following parameter: 'client_assertion_type'.";
+            return refuse(400, "invalid_request", 900_144, message);
+        }
+        let urls =
+            [tenant_name, tenant.tenant_id(), &tenant.shared.options.domain].map(|name| format!("{origin}/{name}/oauth2/v2.0/token"));
+        let asked = assertion::Asked { client_id, token_urls: &urls, now: tenant.now().as_second() };
+        let checked = assertion::check(field("client_assertion"), &asked, &mut tenant.credentials());
+        if let Err((code, message)) = checked {
+            return refuse(401, word(code), code, &message);
+        }
+    } else if secret.is_empty() {
         let message = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
         return refuse(401, "invalid_client", 7_000_218, message);
-    }
-    if secret != tenant.client_secret() {
+    } else if secret != tenant.client_secret() {
         let message = "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID.";
         return refuse(401, "invalid_client", 7_000_215, message);
     }
@@ -73,17 +86,44 @@ pub(super) fn answer(tenant_name: &str, tenant: Option<&Tenant>, form: &[(String
     }
     tenant.shared.tokens_issued.fetch_add(1, Ordering::Relaxed);
     let life = tenant.shared.token_life.load(Ordering::Relaxed);
+    Answer::ok(&json!({
+        "token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": issue(tenant).0,
+    }))
+}
+
+/// A new token, and its end in Unix seconds.
+pub(super) fn issue(tenant: &Tenant) -> (String, i64) {
+    let life = tenant.shared.token_life.load(Ordering::Relaxed);
     let expires = tenant.now().as_second() + i64::try_from(life).unwrap_or(i64::MAX / 2);
     let token = [
         "sim".to_owned(),
         tenant.tenant_id().to_owned(),
         expires.to_string(),
         tenant.permissions().join(" ").replace(SEPARATOR, "~").replace(' ', "_"),
+        tenant.credentials().generation.to_string(),
         uuid::Uuid::new_v4().simple().to_string(),
     ];
-    Answer::ok(&json!({
-        "token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": token.join(&SEPARATOR.to_string()),
-    }))
+    (token.join(&SEPARATOR.to_string()), expires)
+}
+
+/// Whether it was revoked since.
+pub(super) fn is_revoked(bearer: &str, tenant: &Tenant) -> bool {
+    let generation = bearer.split(SEPARATOR).nth(4).and_then(|text| text.parse().ok());
+    generation.is_none_or(|generation: u64| generation < tenant.credentials().generation)
+}
+
+/// The word of OAuth that goes with a code.
+pub(super) fn word(code: u32) -> &'static str {
+    match code {
+        90_055 | 90_024 | 90_033 | 90_006 | 90_090 | 90_012 => "temporarily_unavailable",
+        7_000_215 | 7_000_222 | 7_000_218 | 50_012 | 700_027 | 700_024 | 700_021 | 700_023 | 70_021 => "invalid_client",
+        700_016 | 7_000_112 => "unauthorized_client",
+        70_011 | 28_002 | 700_022 => "invalid_scope",
+        500_011 | 50_001 => "invalid_resource",
+        65_001 | 65_004 | 90_094 | 50_013 => "invalid_grant",
+        53_003 | 530_032 => "access_denied",
+        _ => "invalid_request",
+    }
 }
 
 /// Whose token it is: tenant id, end in Unix seconds, permissions.

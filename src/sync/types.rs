@@ -65,7 +65,7 @@ impl From<&Tenant> for Target {
                 login_url: tenant.login_url.clone(),
                 graph_url: tenant.graph_url.clone(),
                 client_id: tenant.client_id.clone(),
-                secret: tenant.secret.clone(),
+                credential: tenant.credential.clone(),
             },
             extra: tenant.extra.clone(),
             cloud: tenant.cloud.as_str(),

@@ -20,7 +20,7 @@ async fn world(settings: Settings) -> (Simulator, Tenant, Client, TenantClient) 
         login_url: origin.clone(),
         graph_url: origin,
         client_id: tenant.client_id().into(),
-        secret: SecretSource::Value(tenant.client_secret().into()),
+        credential: SecretSource::Value(tenant.client_secret().into()).into(),
     });
     (simulator, tenant, client, way)
 }

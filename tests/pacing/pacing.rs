@@ -15,7 +15,7 @@ fn endpoint(simulator: &Simulator, tenant: &Tenant) -> Endpoint {
         login_url: origin.clone(),
         graph_url: origin,
         client_id: tenant.client_id().into(),
-        secret: SecretSource::Value(tenant.client_secret().into()),
+        credential: SecretSource::Value(tenant.client_secret().into()).into(),
     }
 }
 
