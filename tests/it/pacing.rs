@@ -274,7 +274,7 @@ async fn figures_of_a_directory_load_and_of_a_hard_neighbour() {
 
 /// The published 5 requests in 10 s.
 #[test]
-#[ignore = "takes a quarter of an hour"]
+#[ignore = "takes twenty-five minutes"]
 fn figures_of_a_backfill_at_the_published_budget() {
     let (share, refused, requests) = backfill(400, 5.0, "published", 610);
     assert!(share >= 0.9 && refused * 100 < requests, "{share}, {refused} of {requests}");
