@@ -83,6 +83,23 @@ async fn reports_of_a_tenant_use_nine_tenths_of_five_in_ten_seconds_and_never_mo
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backfill_of_four_hundred_pages_takes_a_ninth_more_than_its_budget_at_most() {
+    let (queue, began, mut sent) = (queue(8), Instant::now(), Vec::new());
+    let mut random = fastrand::Rng::with_seed(7);
+    // One page leads to the next, and pages take from a moment to half a second longer than a step now and then.
+    while sent.len() < 400 {
+        let mut place = enter_as(&queue, "t", Workload::Reports, Priority::Backfill).await;
+        sent.push(Instant::now());
+        let slow = random.u8(0..20) == 0;
+        tokio::time::sleep(Duration::from_millis(if slow { 2_400 } else { random.u64(50..1_500) })).await;
+        place.answered(200, &Signals::default());
+    }
+    assert!(most_in(&sent, Duration::from_secs(10)) <= 5, "never refused");
+    // 5 in 10 s: 800 s.
+    assert!(began.elapsed() <= Duration::from_secs(800 * 10 / 9), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_directory_lane_may_burst_and_keeps_its_window() {
     let (queue, length) = (with(Budgets { directory_units_per_10s: Some(1000.0), ..Budgets::default() }), Duration::from_secs(100));
     let task = |_| tokio::spawn(stream(Arc::clone(&queue), "t".into(), Workload::Directory, Priority::Scheduled, length));
