@@ -73,9 +73,7 @@ fn decodes(resource: &'static Resource, json: &str) {
         let Some(value) = value else { continue };
         let fits = match (column.kind, value) {
             (_, Value::Null) => true,
-            (Kind::Time, Value::Text(time)) => {
-                is_canonical(time) && canonical_time(time).as_deref() == Some(time)
-            }
+            (Kind::Time, Value::Text(time)) => is_canonical(time) && canonical_time(time).as_deref() == Some(time),
             (Kind::Json, Value::Text(json)) => serde_json::from_str::<&RawValue>(json).is_ok(),
             (Kind::Text, Value::Text(_)) | (Kind::Integer, Value::Integer(_)) | (Kind::Boolean, Value::Integer(0 | 1)) => true,
             (Kind::Real, Value::Real(number)) => number.is_finite(),
@@ -92,5 +90,6 @@ fn decodes(resource: &'static Resource, json: &str) {
 /// `2026-01-31T08:00:00.000Z`: sorts as text.
 fn is_canonical(time: &str) -> bool {
     let form = b"0000-00-00T00:00:00.000Z";
-    time.len() == form.len() && time.bytes().zip(form).all(|(found, form)| if *form == b'0' { found.is_ascii_digit() } else { found == *form })
+    time.len() == form.len()
+        && time.bytes().zip(form).all(|(found, form)| if *form == b'0' { found.is_ascii_digit() } else { found == *form })
 }

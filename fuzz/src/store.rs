@@ -89,7 +89,14 @@ pub fn twice(resource: &'static Resource, texts: &[&str]) {
         if distinct && resource.definition.rows_of.is_none() {
             let sql = format!("SELECT count(*) FROM {}", resource.name());
             let rows: i64 = Connection::open(file).and_then(|c| c.query_row(&sql, [], |row| row.get(0))).expect("a count");
-            assert_eq!(rows, stored, "rows of {} after a page of {} objects, {} of them unread", resource.name(), texts.len(), unread.len());
+            assert_eq!(
+                rows,
+                stored,
+                "rows of {} after a page of {} objects, {} of them unread",
+                resource.name(),
+                texts.len(),
+                unread.len()
+            );
         }
         for full in [true, false] {
             let again = round(mirror, resource, texts, full);

@@ -163,7 +163,9 @@ mod tests {
 
     #[test]
     fn a_schedule_that_never_comes_is_refused() {
-        for (cron, comes) in [("0 0 0 29 2 *", true), ("@daily", true), ("0 0 0 30 2 *", false), ("0 20 3 * * ,", false), ("0 0 0 1 1 * 2099", false)] {
+        for (cron, comes) in
+            [("0 0 0 29 2 *", true), ("@daily", true), ("0 0 0 30 2 *", false), ("0 20 3 * * ,", false), ("0 0 0 1 1 * 2099", false)]
+        {
             let read = read(&format!("{WHOLE}[schedule]\nusers = {cron:?}\n"), Path::new("config.toml"));
             assert_eq!(read.is_ok(), comes, "{cron}: {read:?}");
         }

@@ -413,7 +413,8 @@ mod tests {
         assert_eq!(read_error_body(b"<html>"), Default::default());
         assert_eq!(read_error_body(br#"{"error":"text"}"#), Default::default());
         assert_eq!(read_error_body(br#"{"error":{"code":"","message":"a\nb"}}"#), (String::new(), "ab".into()));
-        let (code, message) = read_error_body(format!(r#"{{"error":{{"code":"a\u001b[2J{0}","message":"{0}"}}}}"#, "b".repeat(1000)).as_bytes());
+        let (code, message) =
+            read_error_body(format!(r#"{{"error":{{"code":"a\u001b[2J{0}","message":"{0}"}}}}"#, "b".repeat(1000)).as_bytes());
         assert!(code.starts_with("a[2Jb") && code.len() == 100 && message.len() == 500, "{code:?} {message:?}");
     }
 }

@@ -125,7 +125,10 @@ fn unescape(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut index = 0;
     while index < bytes.len() {
-        let hex = (bytes[index] == b'%').then(|| text.get(index + 1..index + 3)).flatten().filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        let hex = (bytes[index] == b'%')
+            .then(|| text.get(index + 1..index + 3))
+            .flatten()
+            .filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
         match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(byte) => {
                 out.push(byte);
@@ -201,7 +204,8 @@ mod tests {
             assert!(!error.to_string().contains("secret"));
         }
         assert!(Link::parse(&origin(), "/v1.0/users").is_err());
-        let error = Link::parse(&origin(), "https://graph.microsoft.com/v1.0/users/delta?$deltatoken=a#b").expect_err("an end that is not sent");
+        let error =
+            Link::parse(&origin(), "https://graph.microsoft.com/v1.0/users/delta?$deltatoken=a#b").expect_err("an end that is not sent");
         assert!(error.to_string().contains("would be changed"), "{error}");
     }
 

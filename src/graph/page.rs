@@ -50,8 +50,9 @@ impl Page {
     /// A body that is not JSON text, lacks `value`, has both links, or a link that leads elsewhere.
     pub(super) fn parse(body: Bytes, origin: &Origin, path: &str) -> Result<Page, GraphError> {
         let text = std::str::from_utf8(&body).map_err(|_| GraphError::body(path, "the answer is not UTF-8 text"))?;
-        let envelope: Envelope<'_> = serde_json::from_str(text)
-            .map_err(|e| GraphError::body(path, format!("the answer is not a page of JSON ({}, {} bytes)", what_is_wrong(&e), text.len())))?;
+        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|e| {
+            GraphError::body(path, format!("the answer is not a page of JSON ({}, {} bytes)", what_is_wrong(&e), text.len()))
+        })?;
         let values = envelope.value.ok_or_else(|| GraphError::body(path, "the answer has no `value`"))?;
         if envelope.next.is_some() && envelope.delta.is_some() {
             return Err(GraphError::body(path, "the answer has both a nextLink and a deltaLink"));
@@ -161,7 +162,10 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error:?}");
         }
         let page = parse(&format!(r#"{{"value":[],"@odata.deltaLink":{link:?}}}"#)).expect("a page");
-        assert_eq!(format!("{page:?}"), format!("Page {{ bytes: {}, items: 0, next: None, delta: Some(/v1.0/users/delta?…), .. }}", page.bytes()));
+        assert_eq!(
+            format!("{page:?}"),
+            format!("Page {{ bytes: {}, items: 0, next: None, delta: Some(/v1.0/users/delta?…), .. }}", page.bytes())
+        );
     }
 
     proptest::proptest! {

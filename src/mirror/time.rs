@@ -65,7 +65,15 @@ mod tests {
         ] {
             assert_eq!(canonical_time(graph).as_deref(), Some(stored), "{graph}");
         }
-        for bad in ["", "datetime-value", "2026-08-20", "2026-13-20T05:06:07Z", "2026-08-20T05:06:07", "-000001-01-01T00:00:00Z", "２026-08-20T05:06:07Z"] {
+        for bad in [
+            "",
+            "datetime-value",
+            "2026-08-20",
+            "2026-13-20T05:06:07Z",
+            "2026-08-20T05:06:07",
+            "-000001-01-01T00:00:00Z",
+            "２026-08-20T05:06:07Z",
+        ] {
             assert_eq!(canonical_time(bad), None, "{bad}");
         }
     }

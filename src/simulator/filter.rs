@@ -255,7 +255,8 @@ mod tests {
     #[test]
     fn depth_and_length_have_an_end() {
         assert!(Filter::parse(&format!("{}displayName eq 'a'", "not ".repeat(40))).is_some());
-        for endless in [format!("{}a eq 'b'", "not ".repeat(20_000)), "(".repeat(20_000), format!("a eq 1{}", " or a eq 1".repeat(20_000))] {
+        for endless in [format!("{}a eq 'b'", "not ".repeat(20_000)), "(".repeat(20_000), format!("a eq 1{}", " or a eq 1".repeat(20_000))]
+        {
             assert!(Filter::parse(&endless).is_none());
         }
     }
