@@ -240,6 +240,10 @@ pub fn parse_cron(text: &str) -> Result<croner::Cron, String> {
     if fields == 5 {
         return Err(format!("{text:?} has five fields; seconds come first here: \"0 {text}\""));
     }
+    // The parser takes an empty list for one that never matches, and whoever looks for its next time looks through thousands of years.
+    if text.split_whitespace().flat_map(|field| field.split(',')).any(str::is_empty) {
+        return Err(format!("{text:?} is no schedule: there is nothing on one side of a comma"));
+    }
     // A year, which the scheduler would take as a seventh field, would end the schedule some day.
     cron_parser(Year::Disallowed).parse(text).map_err(|e| {
         format!("{text:?} is no schedule ({e}); expected \"second minute hour day month weekday\" in UTC, such as \"0 */5 * * * *\"")
@@ -250,14 +254,12 @@ fn cron_parser(year: Year) -> CronParser {
     CronParser::builder().seconds(Seconds::Required).year(year).dom_and_dow(true).build()
 }
 
-/// Whether a schedule names a time in the years from this one on: not so the 30th of February, or an empty list of weekdays. Told by
-/// years, because whoever looks for a time that never comes would look day by day for thousands of years.
+/// Whether a schedule names a time in the years from this one on: not so the 30th of February. Told by years, because whoever looks for
+/// a time that never comes would look for thousands of them.
 fn comes(text: &str) -> bool {
     let now = jiff::Timestamp::now();
     let year = now.to_zoned(jiff::tz::TimeZone::UTC).year();
-    let any_day = matches!(text.split_whitespace().nth(3), Some("*" | "?"));
-    let years = if any_day { 1 } else { YEARS_TO_COME };
-    let within = cron_parser(Year::Required).parse(&format!("{text} {year}-{}", year + years));
+    let within = cron_parser(Year::Required).parse(&format!("{text} {year}-{}", year + YEARS_TO_COME));
     match (within, chrono::DateTime::from_timestamp(now.as_second(), 0)) {
         (Ok(within), Some(now)) => within.find_next_occurrence(&now, false).is_ok(),
         // A nickname such as @daily, which takes no year.
