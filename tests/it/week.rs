@@ -42,7 +42,7 @@ fn a_weekend_by_the_default_schedules() {
 
 /// Takes minutes, because it is sixteen thousand runs.
 #[test]
-#[ignore = "takes minutes; .ci/run runs it"]
+#[ignore = "takes minutes: cargo test --test it -- --ignored week"]
 fn a_week_by_the_default_schedules() {
     let runs = pass(monday(Timestamp::now()), DAY * 7 + HOUR * 6, 3);
     for (resource, times) in
